@@ -1,0 +1,1 @@
+//! Turn blocks into state: decode, check, execute, hash, commit.

@@ -1,0 +1,3 @@
+//! `braidd`: start a node, send transactions, ask questions.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Run a block's jobs in parallel as if one after another.

@@ -1,0 +1,1 @@
+//! Say what a module is, and hold many of different types in one list.

@@ -1,0 +1,1 @@
+//! Put the parts together: under CometBFT, or with the embedded solo engine.

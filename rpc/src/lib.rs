@@ -1,0 +1,1 @@
+//! Answer Ethereum JSON-RPC, gRPC and REST. The only crate that knows web servers.

@@ -1,0 +1,1 @@
+//! Keep state versioned, hashed, provable and durable: IAVL trees and flat state on sled.

@@ -1,0 +1,1 @@
+//! Know accounts: keys, sequences, parameters, signatures of the Cosmos kind.

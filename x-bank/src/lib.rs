@@ -1,0 +1,1 @@
+//! Hold balances and move coins.

@@ -1,0 +1,1 @@
+//! Run Ethereum transactions and contracts on the chain's state with revm.

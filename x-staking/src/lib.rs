@@ -1,0 +1,1 @@
+//! Bond coins to validators and tell consensus who they are.
