@@ -1,0 +1,124 @@
+//! What an executor is given and what it gives back.
+use state::{Access, Deferral, Key, StateError, StateScan, StoreId, TxIndex, WriteSet};
+
+/// What one run of a job did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome<T> {
+    /// Changes to state.
+    pub writes: WriteSet,
+    /// Changes to make when the job settles, in block order. Their keys must be [`DeferredKeys`].
+    pub deferred: Vec<Deferral>,
+    /// Receipt, or whatever else the caller wants back.
+    pub output: T,
+}
+
+/// One transaction. What a run does depends on `self` and on what it reads through `view`, and on nothing else: it may
+/// run many times, on any thread, over state that never was.
+pub trait Job: Sync {
+    /// What a run yields beside its writes.
+    type Output: Send;
+    /// What a worker keeps from job to job to save set-up. It must not carry anything that a result could depend on.
+    type Scratch: Default + Send;
+    /// What the job is expected to touch. Orders work, never decides a result.
+    fn access(&self) -> &Access;
+    /// Runs once against `view`.
+    fn run(
+        &self,
+        view: &dyn StateScan,
+        scratch: &mut Self::Scratch,
+    ) -> Result<Outcome<Self::Output>, StateError>;
+}
+
+/// What depends on the order of jobs: gas totals and the cut-off, log indexes, new accounts.
+pub trait Settle<J: Job>: Send {
+    /// Called once a job, in block order, with the final outcome of its run: by `Serial` after each job, by `Parallel`
+    /// at the head. It may change the outcome, even replace it (a transaction beyond the block's gas); later jobs
+    /// see the outcome as changed.
+    fn settle(&mut self, index: TxIndex, job: &J, outcome: &mut Outcome<J::Output>) -> Result<(), StateError>;
+}
+
+/// Keys whose changes are deferred. A job that reads one waits until all earlier jobs have settled, and then sees the
+/// exact value.
+#[derive(Clone, Debug, Default)]
+pub struct DeferredKeys {
+    /// Single keys, such as the fee collector's balance.
+    pub keys: Vec<Key>,
+    /// Key prefixes, such as a queue.
+    pub prefixes: Vec<(StoreId, Vec<u8>)>,
+}
+
+impl DeferredKeys {
+    /// Whether changes to `key` are deferred.
+    pub fn contains(&self, key: &Key) -> bool {
+        self.keys.contains(key)
+            || self.prefixes.iter().any(|(s, p)| key.store() == *s && key.bytes().starts_with(p))
+    }
+    /// Whether a read of `range` could meet a deferred key.
+    pub fn meets(&self, range: &state::KeyRange) -> bool {
+        self.keys.iter().any(|k| range.contains(k))
+            || self.prefixes.iter().any(|(s, p)| {
+                let prefix = state::KeyRange::prefix(*s, p);
+                *s == range.store
+                    && range.end.as_ref().is_none_or(|end| prefix.start < *end)
+                    && prefix.end.as_ref().is_none_or(|end| range.start < *end)
+            })
+    }
+}
+
+/// A block's work.
+pub struct BlockInput<'a, J> {
+    /// State before the first job.
+    pub base: &'a (dyn StateScan + Sync),
+    /// The jobs, in block order.
+    pub jobs: &'a [J],
+    /// The keys that settle late.
+    pub deferred: &'a DeferredKeys,
+}
+
+impl<J> std::fmt::Debug for BlockInput<'_, J> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BlockInput").field("jobs", &self.jobs.len()).finish_non_exhaustive()
+    }
+}
+
+/// What a block's jobs did, as if one after another.
+#[derive(Debug)]
+pub struct Executed<T> {
+    /// One output a job, in order.
+    pub outputs: Vec<T>,
+    /// The folded changes, deferred ones included.
+    pub writes: WriteSet,
+    /// How the work went. May differ from run to run: never let a result depend on it.
+    pub stats: Stats,
+}
+
+/// How a block's execution went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Runs of jobs, repeats included.
+    pub executions: u64,
+    /// Runs that were thrown away because a value they had read changed.
+    pub aborts: u64,
+    /// Runs cut short, or not begun, because they need an earlier job's result.
+    pub waits: u64,
+    /// Checks of a read set.
+    pub validations: u64,
+    /// Blocks run again serially after a failure inside the parallel path.
+    pub fallbacks: u64,
+}
+
+/// Why a block could not be executed: the node stops.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecError {
+    /// State failed below the jobs.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A job panicked over valid state: a bug.
+    #[error("transaction {index} panicked: {message}")]
+    Panic {
+        /// Its place in the block.
+        index: TxIndex,
+        /// What it said.
+        message: String,
+    },
+}
