@@ -3,8 +3,12 @@
 mod context;
 mod error;
 mod message;
+mod page;
+mod strict;
 
 pub use context::{BlockContext, GenesisContext, HookContext, QueryContext, TxContext, ValidatorUpdate, Vote};
 pub use error::{Error, Result, codes};
 pub use message::{Message, Module, Response};
+pub use page::{PAGE_LIMIT, WALK_LIMIT, paginate};
 pub use state::Access;
+pub use strict::{decode_strict, from_proto_coin, from_proto_coins, to_proto_coin};

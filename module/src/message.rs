@@ -25,6 +25,11 @@ pub trait Message: Debug + Send + Sync {
     fn access(&self, block: &BlockContext, state: &dyn StateRead) -> Access;
     /// Gas, by a static schedule over the message's own bytes and item counts: never over what state holds.
     fn gas(&self) -> u64;
+    /// Its amino JSON, `{"type": …, "value": …}` with integers as strings, for `SIGN_MODE_LEGACY_AMINO_JSON`;
+    /// `None` where it can only be signed directly. The order of keys does not matter: the signer sorts them.
+    fn amino_json(&self) -> Option<serde_json::Value> {
+        None
+    }
     /// Runs it.
     fn execute(&self, ctx: &mut TxContext<'_>) -> Result<Response>;
 }

@@ -10,6 +10,7 @@ mod delta;
 mod write_set;
 mod overlay;
 mod access;
+mod recorder;
 mod commit;
 
 pub use access::Access;
@@ -19,6 +20,6 @@ pub use commit::{
 };
 pub use delta::{Delta, decode_amount, encode_amount};
 pub use key::{Key, KeyRange, StoreId};
-pub use overlay::{Buffered, Overlay};
+pub use overlay::{Buffered, Layered, Overlay};
 pub use traits::{Control, EmptyState, MemoryState, StateError, StateRead, StateScan, StateWrite, TxIndex};
 pub use write_set::{ChangeSet, Deferral, Op, Value, WriteSet, apply_deferrals, merge, normalise, resolve};
