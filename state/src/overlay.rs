@@ -70,14 +70,62 @@ impl<'a> Overlay<'a> {
     }
 }
 
+/// State with changes on top that are not made any more: what a block's transactions start from. Shared by threads.
+#[derive(Clone, Copy)]
+pub struct Layered<'a> {
+    /// What lies under the changes.
+    pub base: &'a (dyn StateScan + Sync),
+    /// The changes.
+    pub writes: &'a WriteSet,
+}
+
+impl fmt::Debug for Layered<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Layered").field("writes", &self.writes).finish_non_exhaustive()
+    }
+}
+
+impl StateRead for Layered<'_> {
+    fn get(&self, key: &Key) -> Result<Option<Value>, StateError> {
+        read_through(self.base, self.writes, key)
+    }
+}
+impl StateScan for Layered<'_> {
+    fn scan(
+        &self,
+        range: &KeyRange,
+        visit: &mut dyn FnMut(&Key, &Value) -> Control,
+    ) -> Result<(), StateError> {
+        scan_through(self.base, self.writes, range, visit)
+    }
+}
+
 impl StateRead for Overlay<'_> {
     fn get(&self, key: &Key) -> Result<Option<Value>, StateError> {
-        match self.buffered.writes.get(key) {
-            None => self.base.get(key),
-            Some(Op::Put(value)) => Ok(Some(value.clone())),
-            Some(Op::Delete) => Ok(None),
-            Some(op @ Op::Add(_)) => resolve(key, self.base.get(key)?, op),
-        }
+        read_through(self.base, &self.buffered.writes, key)
+    }
+}
+
+fn read_through(base: &dyn StateRead, writes: &WriteSet, key: &Key) -> Result<Option<Value>, StateError> {
+    match writes.get(key) {
+        None => base.get(key),
+        Some(Op::Put(value)) => Ok(Some(value.clone())),
+        Some(Op::Delete) => Ok(None),
+        Some(op @ Op::Add(_)) => resolve(key, base.get(key)?, op),
+    }
+}
+
+fn scan_through(
+    base: &dyn StateScan,
+    writes: &WriteSet,
+    range: &KeyRange,
+    visit: &mut dyn FnMut(&Key, &Value) -> Control,
+) -> Result<(), StateError> {
+    let own = writes.range(range.bounds());
+    if range.descending {
+        merge_scan(base, range, own.rev(), |a, b| a > b, visit)
+    } else {
+        merge_scan(base, range, own, |a, b| a < b, visit)
     }
 }
 
@@ -87,12 +135,7 @@ impl StateScan for Overlay<'_> {
         range: &KeyRange,
         visit: &mut dyn FnMut(&Key, &Value) -> Control,
     ) -> Result<(), StateError> {
-        let own = self.buffered.writes.range(range.bounds());
-        if range.descending {
-            merge_scan(self.base, range, own.rev(), |a, b| a > b, visit)
-        } else {
-            merge_scan(self.base, range, own, |a, b| a < b, visit)
-        }
+        scan_through(self.base, &self.buffered.writes, range, visit)
     }
 }
 
