@@ -1,0 +1,35 @@
+//! How a store is opened.
+use state::StoreId;
+
+/// How a store is opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The module stores. Each one's name is part of the app hash from the first commit on, also while it is empty.
+    pub stores: Vec<StoreId>,
+    /// How many recent versions stay in RAM; `usize::MAX` keeps them all, 0 counts as 1.
+    pub ring: usize,
+    /// How many tree nodes that only old versions use may stay in RAM (about 130 bytes each, with their share of keys
+    /// and values): whichever of the two limits is met first drops the oldest version from RAM.
+    pub ring_nodes: u64,
+    /// A checkpoint is written at every multiple of this height; 0 writes none for height's sake.
+    pub checkpoint_interval: u64,
+    /// A checkpoint is also written when the journal has grown by this many bytes since the last; 0 writes none for
+    /// size's sake.
+    pub checkpoint_bytes: u64,
+    /// How many checkpoints are kept; 0 counts as 1.
+    pub checkpoints: usize,
+}
+
+impl Config {
+    /// The defaults, with these stores.
+    pub fn new(stores: impl IntoIterator<Item = StoreId>) -> Self {
+        Self {
+            stores: stores.into_iter().collect(),
+            ring: 1000,
+            ring_nodes: 8 << 20,
+            checkpoint_interval: 10_000,
+            checkpoint_bytes: 64 << 20,
+            checkpoints: 4,
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The versions held in RAM: the newest, on which blocks are staged, and a ring of older ones.
+use crate::multistore::{Trees, app_hash};
+use crate::{Config, Frozen};
+use parking_lot::RwLock;
+use rayon::prelude::*;
+use state::{AppHash, ChangeSet, EMPTY_ROOT, Snapshot, StoreError, Value, Version};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// From this many changes on, stores are applied on all cores.
+const PARALLEL_CHANGES: usize = 256;
+
+/// A block that is hashed and not committed. Dropping it forgets the block.
+#[derive(Debug)]
+pub struct Staged {
+    /// Which call of `stage` made it.
+    ticket: u64,
+    base: Version,
+    pub(crate) next: Frozen,
+    pub(crate) changes: ChangeSet,
+    /// How many nodes the version before it keeps alive.
+    nodes: u64,
+}
+
+impl Staged {
+    /// The height and app hash it would have.
+    pub fn version(&self) -> Version {
+        self.next.version()
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Versions {
+    ring: RwLock<Ring>,
+    /// The newest call of `stage`.
+    ticket: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Ring {
+    /// Ascending, contiguous; never empty. With each, the nodes that its successor replaced.
+    kept: VecDeque<(Frozen, u64)>,
+    nodes: u64,
+    max: usize,
+    max_nodes: u64,
+}
+
+impl Versions {
+    /// State before the first block.
+    pub(crate) fn new(config: &Config) -> Self {
+        Self::from(empty(config), config)
+    }
+    /// `head` as the only version.
+    pub(crate) fn from(head: Frozen, config: &Config) -> Self {
+        let kept = VecDeque::from([(head, 0)]);
+        let ring = Ring { kept, nodes: 0, max: config.ring.max(1), max_nodes: config.ring_nodes };
+        Self { ring: RwLock::new(ring), ticket: AtomicU64::new(0) }
+    }
+    pub(crate) fn head(&self) -> Frozen {
+        self.ring.read().kept.back().expect("never empty").0.clone()
+    }
+    pub(crate) fn latest(&self) -> Version {
+        self.head().version()
+    }
+    /// The oldest height in RAM.
+    pub(crate) fn oldest(&self) -> u64 {
+        self.ring.read().kept.front().expect("never empty").0.version().height
+    }
+    pub(crate) fn get(&self, height: u64) -> Option<Frozen> {
+        let ring = self.ring.read();
+        let first = ring.kept.front().expect("never empty").0.version().height;
+        let place = usize::try_from(height.checked_sub(first)?).ok()?;
+        ring.kept.get(place).map(|(frozen, _)| frozen.clone())
+    }
+    /// Hashes `changes` on top of the newest version.
+    pub(crate) fn stage(&self, height: u64, changes: ChangeSet) -> Result<(AppHash, Staged), StoreError> {
+        let ticket = self.ticket.fetch_add(1, Ordering::AcqRel) + 1;
+        let head = self.head();
+        let base = head.version();
+        // The first block may have any height: the genesis document's initial height.
+        if height != base.height + 1 && (base.height > 0 || height == 0) {
+            return Err(StoreError::Height { have: height, want: base.height + 1 });
+        }
+        let mut trees = head.trees().clone();
+        let nodes = apply(&mut trees, &changes, height)?;
+        let version = Version { height, root: app_hash(&trees) };
+        Ok((version.root, Staged { ticket, base, next: Frozen::new(version, trees), changes, nodes }))
+    }
+    /// Whether `staged` may be committed now.
+    pub(crate) fn check(&self, staged: &Staged) -> Result<(), StoreError> {
+        let latest = self.latest();
+        if staged.base != latest {
+            return Err(StoreError::Height { have: staged.version().height, want: latest.height + 1 });
+        }
+        if staged.ticket != self.ticket.load(Ordering::Acquire) {
+            let height = staged.version().height;
+            return Err(StoreError::Database(format!("height {height} was staged again: what was staged before is forgotten")));
+        }
+        Ok(())
+    }
+    /// Makes `staged` the newest version, and drops what the ring has no room for.
+    pub(crate) fn publish(&self, staged: &Staged) {
+        let mut dropped = Vec::new();
+        let mut ring = self.ring.write();
+        // Height 0 is there before the first commit only.
+        if staged.base.height == 0 {
+            dropped.extend(ring.kept.drain(..));
+            ring.nodes = 0;
+        }
+        if let Some(last) = ring.kept.back_mut() {
+            last.1 = staged.nodes;
+            ring.nodes += staged.nodes;
+        }
+        ring.kept.push_back((staged.next.clone(), 0));
+        while ring.kept.len() > ring.max || (ring.nodes > ring.max_nodes && ring.kept.len() > 1) {
+            if let Some((frozen, nodes)) = ring.kept.pop_front() {
+                ring.nodes -= nodes;
+                dropped.push((frozen, nodes));
+            }
+        }
+        drop(ring);
+        // Freeing nodes takes time: readers need not wait for it.
+        drop(dropped);
+    }
+}
+
+/// State before the first block.
+pub(crate) fn empty(config: &Config) -> Frozen {
+    let trees = config.stores.iter().map(|id| (*id, crate::iavl::Tree::new())).collect();
+    Frozen::new(Version { height: 0, root: EMPTY_ROOT }, trees)
+}
+
+/// A store's changes, in key order.
+pub(crate) type Changes<'a> = Vec<(&'a [u8], Option<Value>)>;
+
+/// Applies a block to all stores and hashes. Returns how many nodes are new.
+pub(crate) fn apply(trees: &mut Trees, changes: &ChangeSet, height: u64) -> Result<u64, StoreError> {
+    let mut work = split(trees, changes)?;
+    let each = |(tree, changes): &mut (&mut crate::iavl::Tree, Changes<'_>)| tree.apply(changes, height);
+    Ok(if changes.len() < PARALLEL_CHANGES {
+        work.iter_mut().map(each).sum()
+    } else {
+        work.par_iter_mut().map(each).sum()
+    })
+}
+
+/// Each touched tree with its changes.
+pub(crate) fn split<'a, 'b>(
+    trees: &'a mut Trees,
+    changes: &'b ChangeSet,
+) -> Result<Vec<(&'a mut crate::iavl::Tree, Changes<'b>)>, StoreError> {
+    let mut by_store: Vec<(state::StoreId, Changes<'b>)> = Vec::new();
+    for (key, value) in changes {
+        let pair = (key.bytes(), value.clone());
+        match by_store.last_mut() {
+            Some((store, list)) if *store == key.store() => list.push(pair),
+            _ => by_store.push((key.store(), vec![pair])),
+        }
+    }
+    if let Some((store, _)) = by_store.iter().find(|(store, _)| !trees.contains_key(store)) {
+        return Err(StoreError::NoStore(store.name().to_owned()));
+    }
+    let mut rest = by_store.into_iter().peekable();
+    let take = |(id, tree): (&state::StoreId, &'a mut crate::iavl::Tree)| {
+        rest.next_if(|(store, _)| store == id).map(|(_, changes)| (tree, changes))
+    };
+    Ok(trees.iter_mut().filter_map(take).collect())
+}
