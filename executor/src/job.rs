@@ -113,6 +113,14 @@ pub enum ExecError {
     /// State failed below the jobs.
     #[error(transparent)]
     State(#[from] StateError),
+    /// A job deferred a change to a key that is not among [`DeferredKeys`]: a bug.
+    #[error("transaction {index} deferred a change to {key:?}, which settles at once")]
+    NotDeferred {
+        /// Its place in the block.
+        index: TxIndex,
+        /// The key.
+        key: Key,
+    },
     /// A job panicked over valid state: a bug.
     #[error("transaction {index} panicked: {message}")]
     Panic {

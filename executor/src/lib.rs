@@ -1,5 +1,17 @@
 //! Run a block's jobs in parallel as if one after another.
+//!
+//! Reading order: a [`Job`] runs over a view and yields an [`Outcome`]; a [`Settle`] does what depends on order;
+//! [`Serial`] is the definition of the right answer; [`Parallel`] gets there sooner (its essay is in `parallel.rs`).
 
 mod job;
+mod executor;
+mod serial;
+mod parallel;
+mod attempt;
+mod fold;
+mod scan;
 
+pub use executor::{AnyExecutor, Executor, UnknownExecutor};
 pub use job::{BlockInput, DeferredKeys, ExecError, Executed, Job, Outcome, Settle, Stats};
+pub use parallel::Parallel;
+pub use serial::Serial;

@@ -1,0 +1,62 @@
+//! Calls into the caller's code, with panics caught.
+use crate::{ExecError, Job, Outcome, Settle};
+use state::{StateError, StateScan, TxIndex};
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Why a call gave nothing. An `ExecError` only if the call saw true state.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// State failed.
+    State(StateError),
+    /// The code panicked and said this.
+    Panic(String),
+}
+
+impl Failure {
+    /// The failure as that of job `index`.
+    pub(crate) fn at(self, index: TxIndex) -> ExecError {
+        match self {
+            Self::State(error) => ExecError::State(error),
+            Self::Panic(message) => ExecError::Panic { index, message },
+        }
+    }
+}
+
+/// Runs `job` once over `view`.
+pub(crate) fn run<J: Job>(
+    job: &J,
+    view: &dyn StateScan,
+    scratch: &mut J::Scratch,
+) -> Result<Outcome<J::Output>, Failure> {
+    let result = caught(|| job.run(view, scratch));
+    if matches!(result, Err(Failure::Panic(_))) {
+        // Whatever the panic left half done in it must not reach another job.
+        *scratch = J::Scratch::default();
+    }
+    result
+}
+
+/// Settles `job`.
+pub(crate) fn settle<J: Job>(
+    settle: &mut dyn Settle<J>,
+    index: TxIndex,
+    job: &J,
+    outcome: &mut Outcome<J::Output>,
+) -> Result<(), Failure> {
+    caught(|| settle.settle(index, job, outcome))
+}
+
+fn caught<T>(call: impl FnOnce() -> Result<T, StateError>) -> Result<T, Failure> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(Failure::State(error)),
+        Err(panic) => Err(Failure::Panic(message(panic.as_ref()))),
+    }
+}
+
+/// What a panic said.
+pub(crate) fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+}

@@ -1,0 +1,122 @@
+//! Settled changes, folded one transaction after another: what `Serial` runs over, and where deferred keys live.
+use crate::{DeferredKeys, ExecError};
+use state::{
+    Deferral, Delta, Key, KeyRange, Op, StateError, StateRead, TxIndex, Value, WriteSet, decode_amount, encode_amount,
+};
+use std::collections::BTreeMap;
+
+/// A key's value after some changes.
+#[derive(Clone, Debug)]
+pub(crate) enum Folded {
+    /// Bytes or absence.
+    Value(Option<Value>),
+    /// An amount (never negative), not encoded until someone looks: a hot balance is added to more often than read.
+    Amount(Delta),
+    /// Bytes still being appended to.
+    Grown(Vec<u8>),
+}
+
+impl Folded {
+    /// The value as stored.
+    pub(crate) fn value(&self) -> Option<Value> {
+        match self {
+            Self::Value(value) => value.clone(),
+            Self::Amount(amount) => encode_amount(amount.amount),
+            Self::Grown(bytes) => Some(Value::copy_from_slice(bytes)),
+        }
+    }
+    /// The change that sets it.
+    pub(crate) fn into_op(self) -> Op {
+        let value = match self {
+            Self::Grown(bytes) => Some(bytes.into()),
+            other => other.value(),
+        };
+        value.map_or(Op::Delete, Op::Put)
+    }
+    /// This, then `op`. An amount may not leave its range even for a moment: each transaction answers for itself.
+    pub(crate) fn then(&self, key: &Key, op: &Op) -> Result<Self, StateError> {
+        let delta = match op {
+            Op::Put(value) => return Ok(Self::Value(Some(value.clone()))),
+            Op::Delete => return Ok(Self::Value(None)),
+            Op::Add(delta) => delta,
+        };
+        let before = match self {
+            Self::Amount(amount) => amount.amount,
+            other => decode_amount(key, other.value().as_ref())?,
+        };
+        let after = delta.apply(before).ok_or_else(|| StateError::Range { key: key.clone() })?;
+        Ok(Self::Amount(Delta::plus(after)))
+    }
+}
+
+/// Changes since block start.
+#[derive(Debug, Default)]
+pub(crate) struct Fold(BTreeMap<Key, Folded>);
+
+impl Fold {
+    /// The value under `key`, where it was changed.
+    pub(crate) fn get(&self, key: &Key) -> Option<&Folded> {
+        self.0.get(key)
+    }
+    /// The changed keys of `range`, ascending.
+    pub(crate) fn range(&self, range: &KeyRange) -> impl DoubleEndedIterator<Item = (&Key, &Folded)> {
+        self.0.range(range.bounds())
+    }
+    /// Makes one change.
+    pub(crate) fn write(&mut self, base: &dyn StateRead, key: &Key, op: &Op) -> Result<(), StateError> {
+        if let Some(folded) = self.0.get_mut(key) {
+            *folded = folded.then(key, op)?;
+        } else {
+            let before = Folded::Value(if matches!(op, Op::Add(_)) { base.get(key)? } else { None });
+            self.0.insert(key.clone(), before.then(key, op)?);
+        }
+        Ok(())
+    }
+    /// Makes one deferred change of transaction `index`.
+    pub(crate) fn defer(
+        &mut self,
+        base: &dyn StateRead,
+        keys: &DeferredKeys,
+        index: TxIndex,
+        deferral: &Deferral,
+    ) -> Result<(), ExecError> {
+        if !keys.contains(deferral.key()) {
+            return Err(ExecError::NotDeferred { index, key: deferral.key().clone() });
+        }
+        match deferral {
+            Deferral::Add(key, delta) => self.write(base, key, &Op::Add(*delta))?,
+            Deferral::Append(key, tail) => {
+                if let Some(Folded::Grown(bytes)) = self.0.get_mut(key) {
+                    bytes.extend_from_slice(tail);
+                    return Ok(());
+                }
+                let before = match self.0.get(key) {
+                    Some(folded) => folded.value(),
+                    None => base.get(key)?,
+                };
+                let mut bytes = before.map_or_else(Vec::new, |v| v.to_vec());
+                bytes.extend_from_slice(tail);
+                self.0.insert(key.clone(), Folded::Grown(bytes));
+            }
+        }
+        Ok(())
+    }
+    /// Makes all changes of transaction `index`: its own first, then those it deferred.
+    pub(crate) fn absorb(
+        &mut self,
+        base: &dyn StateRead,
+        keys: &DeferredKeys,
+        index: TxIndex,
+        writes: &WriteSet,
+        deferred: &[Deferral],
+    ) -> Result<(), ExecError> {
+        for (key, op) in writes {
+            self.write(base, key, op)?;
+        }
+        deferred.iter().try_for_each(|d| self.defer(base, keys, index, d))
+    }
+    /// The changes as a write set, each resolved to a value or a deletion.
+    pub(crate) fn into_writes(self) -> impl Iterator<Item = (Key, Op)> {
+        self.0.into_iter().map(|(key, folded)| (key, folded.into_op()))
+    }
+}
