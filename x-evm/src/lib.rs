@@ -1,1 +1,24 @@
 //! Run Ethereum transactions and contracts on the chain's state with revm.
+//!
+//! Reading order: [`EvmTx`] is a decoded transaction; [`Env`] the rules and the block; [`execute`] runs one over a
+//! recorded view and gives an [`Executed`]; `db.rs` reads the chain's state for revm, `machine.rs` bends revm's rules
+//! where the chain's differ, `writes.rs` turns what changed into a write set.
+
+mod tx;
+mod env;
+mod execute;
+mod machine;
+mod db;
+mod writes;
+mod keys;
+mod invalid;
+mod revert;
+
+pub use env::{CHAIN_SPEC, Env, Fees, Hashes};
+pub use execute::{Executed, Included, Outcome, execute};
+pub use invalid::Invalid;
+pub use keys::{STORE, code, code_hash, code_hash_key, code_key, params_key, slot_key};
+pub use machine::{Scratch, Transfer};
+pub use revert::{revert_message, revert_reason};
+pub use revm::primitives::hardfork::SpecId;
+pub use tx::{Envelope, EvmTx, TX_BYTES_MAX, TxError};
