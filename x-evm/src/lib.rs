@@ -13,11 +13,26 @@ mod writes;
 mod keys;
 mod invalid;
 mod revert;
+mod envelope;
+mod access;
+mod eip1559;
+mod block;
 
+pub use access::access;
+pub use alloy_consensus::ReceiptEnvelope;
+pub use alloy_primitives::{Bloom, Log};
+pub use block::{logs_bloom, receipt, receipts_root, transactions_root};
+pub use eip1559::next_base_fee;
 pub use env::{CHAIN_SPEC, Env, Fees, Hashes};
+pub use envelope::{
+    EnvelopeError, ExtensionOptionsEthereumTx, Log as ProtoLog, MSG_TYPE, MsgEthereumTx, MsgEthereumTxResponse,
+    OPTION_TYPE, RESPONSE_TYPE, unwrap, wrap,
+};
 pub use execute::{Executed, Included, Outcome, execute};
 pub use invalid::Invalid;
-pub use keys::{STORE, code, code_hash, code_hash_key, code_key, params_key, slot_key};
+pub use keys::{
+    STORE, code, code_hash, code_hash_key, code_key, empty_key, epoch, epoch_key, params_key, slot, slot_key,
+};
 pub use machine::{Scratch, Transfer};
 pub use revert::{revert_message, revert_reason};
 pub use revm::primitives::hardfork::SpecId;
