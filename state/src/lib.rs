@@ -21,5 +21,6 @@ pub use commit::{
 pub use delta::{Delta, decode_amount, encode_amount};
 pub use key::{Key, KeyRange, StoreId};
 pub use overlay::{Buffered, Layered, Overlay};
+pub use recorder::Recorder;
 pub use traits::{Control, EmptyState, MemoryState, StateError, StateRead, StateScan, StateWrite, TxIndex};
 pub use write_set::{ChangeSet, Deferral, Op, Value, WriteSet, apply_deferrals, merge, normalise, resolve};
