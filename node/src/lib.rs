@@ -1,1 +1,26 @@
 //! Put the parts together: under CometBFT, or with the embedded solo engine.
+//!
+//! Reading order: [`Home`] says where files are; [`init`] makes them; [`start`] runs a node under CometBFT; [`dev`]
+//! runs one on its own. All of them end when [`Stop`] says so, or with the [`NodeError`] that ended them.
+
+mod home;
+mod keys;
+mod genesis;
+mod comet_config;
+mod app_config;
+mod init;
+mod stop;
+mod start;
+mod dev;
+mod error;
+
+pub use app_config::{AppConfig, Execution, ExecutorKind};
+pub use comet_config::CometConfig;
+pub use dev::{DevOptions, dev};
+pub use error::NodeError;
+pub use genesis::{ChainSpec, GenesisAccount, Validator, genesis};
+pub use home::Home;
+pub use init::{HomeFiles, InitOptions, Initialised, init, write_home};
+pub use keys::NodeKeys;
+pub use start::{Endpoints, StartOptions, start};
+pub use stop::{Stop, StopReason};

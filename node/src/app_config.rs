@@ -1,0 +1,118 @@
+//! `app.toml`: what this node decides for itself. Nothing in it can change a result.
+use crate::{Home, NodeError};
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+
+/// How blocks are executed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExecutorKind {
+    /// One transaction after another.
+    Serial,
+    /// Optimistically, on several threads.
+    #[default]
+    Parallel,
+}
+
+impl std::str::FromStr for ExecutorKind {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "serial" => Ok(Self::Serial),
+            "parallel" => Ok(Self::Parallel),
+            _ => Err(format!("unknown executor {text:?}: want serial or parallel")),
+        }
+    }
+}
+
+impl std::fmt::Display for ExecutorKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Serial => "serial",
+            Self::Parallel => "parallel",
+        })
+    }
+}
+
+/// Which executor, on how many threads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Execution {
+    /// Serial or parallel.
+    pub executor: ExecutorKind,
+    /// Worker threads; 0 = one a core.
+    pub threads: usize,
+}
+
+/// The settings of `app.toml`. Missing ones have their defaults, unknown ones are refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct AppConfig {
+    /// Where CometBFT finds the app: `unix:///path`, `tcp://127.0.0.1:26658`, or empty for a socket in the home.
+    pub abci_address: String,
+    /// Signatures remembered between CheckTx and the block, at most.
+    pub sender_cache: usize,
+    /// Gas of `eth_call`, `eth_estimateGas` and simulations, at most.
+    pub call_gas_cap: u64,
+    /// How blocks are executed.
+    pub execution: Execution,
+    /// Ethereum JSON-RPC.
+    pub json_rpc: JsonRpc,
+}
+
+/// Ethereum JSON-RPC, HTTP and WebSocket on one port.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct JsonRpc {
+    /// Whether it is served.
+    pub enable: bool,
+    /// Where; loopback unless changed.
+    pub address: SocketAddr,
+}
+
+impl Default for JsonRpc {
+    fn default() -> Self {
+        Self { enable: true, address: SocketAddr::from(([127, 0, 0, 1], 8545)) }
+    }
+}
+
+impl Default for AppConfig {
+    fn default() -> Self {
+        Self {
+            abci_address: String::new(),
+            // A mempool's worth (CometBFT's default size) ten times over, about 10 MB.
+            sender_cache: 50_000,
+            call_gas_cap: 50_000_000,
+            execution: Execution::default(),
+            json_rpc: JsonRpc::default(),
+        }
+    }
+}
+
+impl AppConfig {
+    /// The settings of an initialised home.
+    pub fn read(home: &Home) -> Result<Self, NodeError> {
+        let path = home.app_config();
+        let text = std::fs::read_to_string(&path).map_err(NodeError::file(&path))?;
+        toml::from_str(&text).map_err(|e| NodeError::format(&path, e))
+    }
+    /// The file's text.
+    pub fn to_toml(&self) -> String {
+        let body = toml::to_string(self).expect("plain settings have a TOML form");
+        format!("# Settings of this node alone: none of them changes what a block does.\n\n{body}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_read_back_as_written_and_unknown_ones_are_refused() {
+        let config = AppConfig { abci_address: "tcp://127.0.0.1:26658".into(), ..Default::default() };
+        assert_eq!(toml::from_str::<AppConfig>(&config.to_toml()).unwrap(), config);
+        assert_eq!(toml::from_str::<AppConfig>("").unwrap(), AppConfig::default());
+        assert!(toml::from_str::<AppConfig>("thread = 1").is_err());
+        assert!("fast".parse::<ExecutorKind>().unwrap_err().contains("fast"));
+    }
+}

@@ -1,0 +1,122 @@
+//! `config.toml`: the settings of CometBFT that matter here; it has defaults for the rest.
+use crate::{Home, NodeError};
+use std::time::Duration;
+
+/// Settings of one CometBFT node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CometConfig {
+    /// The node's name among people.
+    pub moniker: String,
+    /// RPC, such as `tcp://127.0.0.1:26657`.
+    pub rpc_address: String,
+    /// Peer-to-peer, such as `tcp://127.0.0.1:26656`.
+    pub p2p_address: String,
+    /// `id@host:port` of nodes to stay connected with.
+    pub persistent_peers: Vec<String>,
+    /// Whether addresses must be routable: false for networks on one machine.
+    pub strict_addresses: bool,
+    /// Pause after a block.
+    pub timeout_commit: Duration,
+    /// Wait for a proposal.
+    pub timeout_propose: Duration,
+    /// Transactions in the mempool, at most.
+    pub mempool_size: u64,
+    /// Whether blocks are made when nothing waits.
+    pub empty_blocks: bool,
+    /// `info`, `error`, `none`, or a list such as `consensus:info,*:error`.
+    pub log_level: String,
+    /// Prometheus metrics, such as `127.0.0.1:26660`.
+    pub metrics_address: Option<String>,
+}
+
+impl Default for CometConfig {
+    fn default() -> Self {
+        Self {
+            moniker: "braid".into(),
+            rpc_address: "tcp://127.0.0.1:26657".into(),
+            // Peers come from elsewhere: the one address that is not loopback by default would be useless there, yet
+            // nothing listens to the world unless told (chain.md): `init --p2p-address` opens it.
+            p2p_address: "tcp://127.0.0.1:26656".into(),
+            persistent_peers: Vec::new(),
+            strict_addresses: true,
+            timeout_commit: Duration::from_secs(1),
+            timeout_propose: Duration::from_secs(3),
+            mempool_size: 5_000,
+            empty_blocks: true,
+            log_level: "info".into(),
+            metrics_address: None,
+        }
+    }
+}
+
+fn millis(d: Duration) -> String {
+    format!("{}ms", d.as_millis())
+}
+
+impl CometConfig {
+    /// The file's text.
+    pub fn to_toml(&self) -> String {
+        let mut root = toml::Table::new();
+        root.insert("moniker".into(), self.moniker.clone().into());
+        root.insert("log_level".into(), self.log_level.clone().into());
+        let mut section = |name: &str, pairs: Vec<(&str, toml::Value)>| {
+            let table: toml::Table = pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+            root.insert(name.into(), table.into());
+        };
+        section("rpc", vec![("laddr", self.rpc_address.clone().into())]);
+        section("p2p", vec![
+            ("laddr", self.p2p_address.clone().into()),
+            ("persistent_peers", self.persistent_peers.join(",").into()),
+            ("addr_book_strict", self.strict_addresses.into()),
+            // Several nodes of one machine share its address.
+            ("allow_duplicate_ip", (!self.strict_addresses).into()),
+            // Votes wait for this before they are sent: CometBFT's 100 ms would be most of a short block time.
+            ("flush_throttle_timeout", "10ms".into()),
+        ]);
+        section("mempool", vec![
+            ("size", i64::try_from(self.mempool_size).unwrap_or(i64::MAX).into()),
+            ("cache_size", i64::try_from(self.mempool_size.saturating_mul(2)).unwrap_or(i64::MAX).into()),
+            // chain.md rule 20: a transaction refused today may be good tomorrow (funds, nonce).
+            ("recheck", true.into()),
+        ]);
+        section("consensus", vec![
+            ("timeout_propose", millis(self.timeout_propose).into()),
+            ("timeout_commit", millis(self.timeout_commit).into()),
+            ("create_empty_blocks", self.empty_blocks.into()),
+        ]);
+        section("instrumentation", vec![
+            ("prometheus", self.metrics_address.is_some().into()),
+            ("prometheus_listen_addr", self.metrics_address.clone().unwrap_or_else(|| "127.0.0.1:26660".into()).into()),
+        ]);
+        let body = toml::to_string(&root).expect("strings, numbers and booleans have a TOML form");
+        format!("# CometBFT v0.38; a setting that is not here has CometBFT's default.\n\n{body}")
+    }
+
+    /// Where CometBFT's RPC of an initialised home listens: `host:port`.
+    pub fn read_rpc_address(home: &Home) -> Result<String, NodeError> {
+        let path = home.comet_config();
+        let text = std::fs::read_to_string(&path).map_err(NodeError::file(&path))?;
+        let table: toml::Table = toml::from_str(&text).map_err(|e| NodeError::format(&path, e))?;
+        let address = table.get("rpc").and_then(|r| r.get("laddr")).and_then(toml::Value::as_str);
+        let address = address.unwrap_or("tcp://127.0.0.1:26657");
+        let host = address.strip_prefix("tcp://").unwrap_or(address);
+        if host.contains("://") || !host.contains(':') {
+            return Err(NodeError::format(&path, format!("rpc.laddr {address:?}: want tcp://host:port")));
+        }
+        Ok(host.replace("0.0.0.0", "127.0.0.1"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_is_toml_with_the_given_addresses() {
+        let config = CometConfig { persistent_peers: vec!["ab@127.0.0.1:1".into()], ..Default::default() };
+        let table: toml::Table = toml::from_str(&config.to_toml()).unwrap();
+        assert_eq!(table["p2p"]["persistent_peers"].as_str(), Some("ab@127.0.0.1:1"));
+        assert_eq!(table["consensus"]["timeout_commit"].as_str(), Some("1000ms"));
+        assert_eq!(table["moniker"].as_str(), Some("braid"));
+    }
+}
