@@ -17,6 +17,11 @@ mod envelope;
 mod access;
 mod eip1559;
 mod block;
+mod simulate;
+mod params;
+mod genesis;
+mod query;
+mod module;
 
 pub use access::access;
 pub use alloy_consensus::ReceiptEnvelope;
@@ -36,4 +41,12 @@ pub use keys::{
 pub use machine::{Scratch, Transfer};
 pub use revert::{revert_message, revert_reason};
 pub use revm::primitives::hardfork::SpecId;
+pub use genesis::Preinstall;
+pub use module::{Evm, begin_block_writes};
+pub use query::{
+    AccountResponse, AddressRequest, CodeResponse, Config, ConfigResponse, CosmosAccountResponse, EstimateGasResponse,
+    EthCallRequest, ParamsResponse, StorageRequest, TextResponse,
+};
+pub use params::{Params, params};
+pub use simulate::{Call, CallError, Called, call, estimate_gas};
 pub use tx::{Envelope, EvmTx, TX_BYTES_MAX, TxError};
