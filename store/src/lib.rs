@@ -1,7 +1,9 @@
 //! Keep state versioned, hashed, provable and durable: IAVL trees and flat state on sled.
 //!
-//! Reading order: [`iavl`] is one module's tree, byte for byte that of cosmos/iavl v1; [`multistore`] ties the trees
-//! of all modules into one app hash; a [`Frozen`] version is what readers hold; [`MemoryStore`] keeps versions in RAM.
+//! Reading order: [`iavl`] is one module's tree, byte for byte that of cosmos/iavl v1; [`multistore`] ties the trees of
+//! all modules into one app hash; a [`Frozen`] version is what readers hold; `versions.rs` stages blocks and keeps recent
+//! versions. [`MemoryStore`] is that and nothing more. [`SledStore`] adds the journal (`record.rs`, `journal.rs`), the
+//! checkpoints and the way back to old heights (`history.rs`); how they work together stands above `disk.rs`.
 
 pub mod iavl;
 pub mod multistore;
@@ -9,8 +11,16 @@ mod config;
 mod frozen;
 mod versions;
 mod memory;
+mod codec;
+mod record;
+mod journal;
+mod checkpoint;
+mod history;
+mod disk;
+pub mod vectors;
 
 pub use config::Config;
+pub use disk::SledStore;
 pub use frozen::Frozen;
 pub use memory::MemoryStore;
 pub use versions::Staged;

@@ -1,6 +1,6 @@
 //! A block's sorted changes, applied and hashed.
 use super::node::Node;
-use super::{Tree, edit};
+use super::Tree;
 use state::Value;
 use std::sync::Arc;
 
@@ -46,21 +46,10 @@ impl Tree {
     pub(crate) fn edit(&mut self, changes: &[(&[u8], Option<Value>)], version: u64) {
         for (key, value) in changes {
             match value {
-                Some(value) => edit_set(self, key, value.clone(), version),
-                None => {
-                    self.remove(key, version);
-                }
-            }
+                Some(value) => self.set(key, value.clone(), version),
+                None => self.remove(key, version),
+            };
         }
-    }
-}
-
-fn edit_set(tree: &mut Tree, key: &[u8], value: Value, version: u64) {
-    match &mut tree.root {
-        Some(root) => {
-            edit::set(root, key, value, version);
-        }
-        None => tree.root = Some(Node::leaf(key.into(), value, version)),
     }
 }
 

@@ -1,0 +1,361 @@
+//! The durable commit store: RAM is the tree, sled is the journal, files are the checkpoints.
+//!
+//! # Commit
+//! 1. `stage` hashes a block on top of the newest version. Nothing is written.
+//! 2. `commit` writes the height's record: change set, body, index entries and the meta record that vouches for them, in
+//!    one atomic step (`journal.rs`), and syncs the file.
+//! 3. The version is published together with its index entries: no reader sees one without the other, and none sees
+//!    what is not durable.
+//! 4. Index entries become look-ups in sled. They follow from the record, so this needs no sync of its own.
+//! 5. Where one is due, a checkpoint is written in the background from the frozen version (`checkpoint.rs`).
+//!
+//! A failure in 2 or 4 poisons the store: what reached the disk is unknown until it is opened again.
+//!
+//! # Opening
+//! Lock the folder; drop what an interrupted commit left; take the newest checkpoint that is whole and belongs to this
+//! journal, else an older one, else genesis; apply the records above it, each checked against its hash, its predecessor
+//! and its app hash; load the last height's index entries. Anything that does not fit refuses with the reason: an
+//! acknowledged block is never dropped in silence.
+use crate::history::{History, fits};
+use crate::journal::Journal;
+use crate::multistore::{CommitInfo, commit_info};
+use crate::record::{Digest, Meta, Part, Section, decode_changes, decode_index, encode_changes, encode_index};
+use crate::versions::{Versions, empty};
+use crate::{Config, Frozen, Staged, checkpoint};
+use parking_lot::{Mutex, RwLock};
+use prost::Message;
+use state::{
+    AppHash, BlockRecord, Bytes, ChangeSet, CommitStore, Key, Proven, Snapshot, StoreError, StoreId, Version,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// The durable commit store. All heights since the first are kept.
+#[derive(Debug)]
+pub struct SledStore {
+    config: Config,
+    versions: Versions,
+    /// The newest height's index entries, published with its version.
+    recent: RwLock<BTreeMap<Bytes, Bytes>>,
+    journal: Journal,
+    /// The first height; 0 before the first commit.
+    first: RwLock<u64>,
+    checkpoints: PathBuf,
+    history: History,
+    /// Held throughout a commit.
+    writer: Mutex<Writer>,
+    poison: RwLock<Option<String>>,
+    /// Dropped last: the folder is ours until the journal is closed.
+    _lock: File,
+}
+
+#[derive(Debug)]
+struct Writer {
+    /// The newest record's hash.
+    last: Digest,
+    /// Journal bytes since the newest checkpoint.
+    bytes: u64,
+    checkpoint: Option<JoinHandle<Result<()>>>,
+    failed: Option<StoreError>,
+}
+
+impl SledStore {
+    /// Opens the store in the folder `home`, made where it is missing.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] where another process, or another store of this one, has it open;
+    /// [`StoreError::Corrupt`] where what is there is not what was written; [`StoreError::Database`] where the disk
+    /// fails.
+    pub fn open(home: impl AsRef<Path>, config: Config) -> Result<Self> {
+        let home = home.as_ref();
+        let checkpoints = home.join("checkpoints");
+        fs::create_dir_all(&checkpoints).map_err(|e| failed(&checkpoints, &e))?;
+        let lock = lock(home)?;
+        let journal = Journal::open(&home.join("journal"))?;
+        sync_folders(home)?;
+        let bounds = journal.bounds()?;
+        journal.drop_above(bounds.map_or(0, |(_, last)| last))?;
+        let opened = match bounds {
+            None => Opened { versions: Versions::new(&config), last: Digest::default(), bytes: 0 },
+            Some((first, last)) => load(&journal, &checkpoints, &config, first, last)?,
+        };
+        let (mut first, mut recent) = (0, BTreeMap::new());
+        if let Some((start, last)) = bounds {
+            first = start;
+            let (meta, _) = journal.expect(last)?;
+            let index = decode_index(&journal.read(&meta, Part::Index)?, last)?;
+            journal.put_index(&index)?;
+            recent.extend(index.into_iter().map(|entry| (entry.key, entry.value)));
+        }
+        let writer = Writer { last: opened.last, bytes: opened.bytes, checkpoint: None, failed: None };
+        Ok(Self {
+            config,
+            versions: opened.versions,
+            recent: RwLock::new(recent),
+            journal,
+            first: RwLock::new(first),
+            checkpoints,
+            history: History::default(),
+            writer: Mutex::new(writer),
+            poison: RwLock::new(None),
+            _lock: lock,
+        })
+    }
+
+    /// Why the last checkpoint could not be written, if it could not. The journal has all that is needed to open
+    /// without it, and the next one is tried when due.
+    pub fn checkpoint_failure(&self) -> Option<StoreError> {
+        let mut writer = self.writer.lock();
+        writer.reap(true);
+        writer.failed.clone()
+    }
+
+    /// Reads every record and checks its hash and its place in the chain. Returns how many there are.
+    pub fn verify(&self) -> Result<u64> {
+        let Some((first, last)) = self.journal.bounds()? else { return Ok(0) };
+        let mut previous = Digest::default();
+        for height in first..=last {
+            let (meta, hash) = chained(&self.journal, height, previous)?;
+            for part in Part::ALL {
+                self.journal.read(&meta, part)?;
+            }
+            previous = hash;
+        }
+        Ok(last - first + 1)
+    }
+
+    fn poisoned(&self) -> Result<()> {
+        self.poison.read().clone().map_or(Ok(()), |why| Err(StoreError::Poisoned(why)))
+    }
+
+    /// Step 2.
+    fn write(&self, writer: &mut Writer, staged: &Staged, record: &BlockRecord, index: &[u8]) -> Result<()> {
+        let Version { height, root } = staged.version();
+        let changes = encode_changes(&staged.changes);
+        let sections = [Section::of(&changes), Section::of(&record.body), Section::of(index)];
+        let commit_info = commit_info(height, staged.next.trees()).encode_to_vec();
+        let meta = Meta { height, root, previous: writer.last, sections, commit_info };
+        let (hash, bytes) = self.journal.append(&meta, [&changes, &record.body, index])?;
+        writer.last = hash;
+        writer.bytes += bytes;
+        Ok(())
+    }
+
+    /// Step 3.
+    fn publish(&self, staged: &Staged, record: &BlockRecord) {
+        let mut recent = self.recent.write();
+        let mut first = self.first.write();
+        if *first == 0 {
+            *first = staged.version().height;
+        }
+        self.versions.publish(staged);
+        *recent = record.index.iter().map(|entry| (entry.key.clone(), entry.value.clone())).collect();
+    }
+
+    /// Step 5.
+    fn checkpoint(&self, writer: &mut Writer, frozen: &Frozen) {
+        writer.reap(false);
+        let Config { checkpoint_interval: every, checkpoint_bytes: most, checkpoints: keep, .. } = self.config;
+        let height = frozen.version().height;
+        let due = (every > 0 && height.is_multiple_of(every)) || (most > 0 && writer.bytes >= most);
+        if !due || writer.checkpoint.is_some() {
+            return;
+        }
+        writer.bytes = 0;
+        let (frozen, record, folder) = (frozen.clone(), writer.last, self.checkpoints.clone());
+        let work = move || checkpoint::write(&folder, &frozen, record, keep);
+        match std::thread::Builder::new().name("checkpoint".into()).spawn(work) {
+            Ok(running) => writer.checkpoint = Some(running),
+            Err(e) => writer.failed = Some(failed(&self.checkpoints, &e)),
+        }
+    }
+}
+
+impl Writer {
+    /// Takes note of how the running checkpoint ended; waits for it where told to.
+    fn reap(&mut self, wait: bool) {
+        if let Some(running) = self.checkpoint.take_if(|running| wait || running.is_finished()) {
+            let result = running.join().unwrap_or_else(|_| Err(StoreError::Database("checkpoint: panicked".into())));
+            self.failed = result.err();
+        }
+    }
+}
+
+impl Drop for SledStore {
+    fn drop(&mut self) {
+        self.writer.get_mut().reap(true);
+    }
+}
+
+impl CommitStore for SledStore {
+    type Snapshot = Frozen;
+    type Staged = Staged;
+
+    fn latest(&self) -> Version {
+        self.versions.latest()
+    }
+    fn durable(&self) -> Result<Version> {
+        // A commit is durable before it is published; one that runs is waited for.
+        let _writer = self.writer.lock();
+        self.poisoned()?;
+        Ok(self.latest())
+    }
+    fn oldest(&self) -> u64 {
+        *self.first.read()
+    }
+    fn snapshot(&self, height: u64) -> Result<Frozen> {
+        if let Some(frozen) = self.versions.get(height) {
+            return Ok(frozen);
+        }
+        let (oldest, latest) = (self.oldest(), self.latest().height);
+        if height < oldest || height > latest {
+            return Err(StoreError::NoVersion { height, oldest, latest });
+        }
+        self.history.get(height, &self.journal, &self.checkpoints, &self.config)
+    }
+    fn stage(&self, height: u64, changes: ChangeSet) -> Result<(AppHash, Staged)> {
+        self.poisoned()?;
+        self.versions.stage(height, changes)
+    }
+    fn commit(&self, staged: Staged, record: BlockRecord) -> Result<Version> {
+        let mut writer = self.writer.lock();
+        self.poisoned()?;
+        self.versions.check(&staged)?;
+        let poison = |e: StoreError| {
+            *self.poison.write() = Some(e.to_string());
+            e
+        };
+        let index = encode_index(&record.index);
+        self.write(&mut writer, &staged, &record, &index).map_err(poison)?;
+        self.publish(&staged, &record);
+        self.journal.put_index(&record.index).map_err(poison)?;
+        self.checkpoint(&mut writer, &staged.next);
+        Ok(staged.version())
+    }
+    fn record(&self, height: u64) -> Result<Option<Bytes>> {
+        if height > self.latest().height {
+            return Ok(None);
+        }
+        let Some((meta, _)) = self.journal.meta(height)? else { return Ok(None) };
+        Ok(Some(self.journal.read(&meta, Part::Body)?.into()))
+    }
+    fn find(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        if let Some(value) = self.recent.read().get(key) {
+            return Ok(Some(value.clone()));
+        }
+        self.journal.find(key)
+    }
+    fn prove(&self, height: u64, key: &Key) -> Result<Proven> {
+        self.snapshot(height)?.prove(key)
+    }
+}
+
+fn failed(path: &Path, e: &std::io::Error) -> StoreError {
+    StoreError::Database(format!("{}: {e}", path.display()))
+}
+
+fn lock(home: &Path) -> Result<File> {
+    let path = home.join("LOCK");
+    let file = File::create(&path).map_err(|e| failed(&path, &e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Locked(home.display().to_string())),
+        Err(TryLockError::Error(e)) => Err(failed(&path, &e)),
+    }
+}
+
+/// New folders and files are found again after a power cut only once their folder is synced.
+fn sync_folders(home: &Path) -> Result<()> {
+    for folder in [&home.join("journal"), home] {
+        File::open(folder).and_then(|f| f.sync_all()).map_err(|e| failed(folder, &e))?;
+    }
+    Ok(())
+}
+
+struct Opened {
+    versions: Versions,
+    last: Digest,
+    bytes: u64,
+}
+
+/// The stores of the last record must be those the store is opened with: their names are in the app hash.
+fn check_stores(journal: &Journal, config: &Config, last: u64) -> Result<()> {
+    let (meta, _) = journal.expect(last)?;
+    let info = CommitInfo::decode(&meta.commit_info[..])
+        .map_err(|e| StoreError::Corrupt(format!("commit info of height {last}: {e}")))?;
+    let have: BTreeSet<&str> = info.store_infos.iter().map(|store| store.name.as_str()).collect();
+    let want: BTreeSet<&str> = config.stores.iter().map(StoreId::name).collect();
+    if have != want {
+        return Err(StoreError::Corrupt(format!("the database has stores {have:?}, opened with {want:?}")));
+    }
+    Ok(())
+}
+
+/// The newest version, from the newest checkpoint that serves, else from genesis.
+fn load(journal: &Journal, checkpoints: &Path, config: &Config, first: u64, last: u64) -> Result<Opened> {
+    check_stores(journal, config, last)?;
+    let mut reasons = Vec::new();
+    for (height, path) in checkpoint::list(checkpoints)?.into_iter().rev() {
+        if height > last {
+            // A checkpoint is written of durable heights only.
+            let why = format!("there is a checkpoint of height {height}, but the journal ends at {last}");
+            return Err(StoreError::Corrupt(why));
+        }
+        let base = checkpoint::read(&path).and_then(|(frozen, hash)| {
+            fits(&frozen, hash, journal)?;
+            Ok((frozen, hash))
+        });
+        match base.and_then(|(frozen, hash)| replay(journal, config, frozen, hash, height + 1, last)) {
+            Ok(opened) => return Ok(opened),
+            Err(e) => reasons.push(e.to_string()),
+        }
+    }
+    replay(journal, config, empty(config), Digest::default(), first, last).map_err(|e| match e {
+        StoreError::Corrupt(why) => {
+            reasons.insert(0, why);
+            reasons.dedup();
+            StoreError::Corrupt(reasons.join("; "))
+        }
+        e => e,
+    })
+}
+
+/// Applies the records `from..=to` to `base`.
+fn replay(
+    journal: &Journal,
+    config: &Config,
+    base: Frozen,
+    mut hash: Digest,
+    from: u64,
+    to: u64,
+) -> Result<Opened> {
+    let (versions, mut bytes) = (Versions::from(base, config), 0);
+    for height in from..=to {
+        let (meta, next) = chained(journal, height, hash)?;
+        let changes = decode_changes(&journal.read(&meta, Part::Changes)?, height)?;
+        let (root, staged) = versions.stage(height, changes)?;
+        if root != meta.root {
+            let (have, want) = (hex::encode(root), hex::encode(meta.root));
+            let why = format!("replay of height {height} gives app hash {have}, recorded {want}");
+            return Err(StoreError::Corrupt(why));
+        }
+        versions.publish(&staged);
+        bytes += meta.sections.iter().map(|section| section.len).sum::<u64>();
+        hash = next;
+    }
+    Ok(Opened { versions, last: hash, bytes })
+}
+
+/// The record of `height`, which follows the one whose hash is `previous`.
+fn chained(journal: &Journal, height: u64, previous: Digest) -> Result<(Meta, Digest)> {
+    let (meta, hash) = journal.expect(height)?;
+    if meta.previous != previous {
+        let why = format!("record of height {height} does not follow the record before it");
+        return Err(StoreError::Corrupt(why));
+    }
+    Ok((meta, hash))
+}
