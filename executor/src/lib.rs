@@ -6,12 +6,21 @@
 mod job;
 mod executor;
 mod serial;
-mod parallel;
-mod attempt;
 mod fold;
 mod scan;
+mod attempt;
+mod parallel;
+mod cell;
+mod cells;
+mod view;
+mod reads;
+mod plan;
+mod scheduler;
+mod commit;
 
 pub use executor::{AnyExecutor, Executor, UnknownExecutor};
 pub use job::{BlockInput, DeferredKeys, ExecError, Executed, Job, Outcome, Settle, Stats};
+#[doc(hidden)]
+pub use parallel::Faults;
 pub use parallel::Parallel;
 pub use serial::Serial;

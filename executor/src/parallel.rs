@@ -1,20 +1,99 @@
-//! On several threads.
-use crate::{BlockInput, ExecError, Executed, Executor, Job, Serial, Settle};
+//! On several threads: guess ahead, check in order.
+//!
+//! # How a block runs
+//!
+//! *The law.* A transaction is committed only if everything its last run has read is, by value, what the committed
+//! transactions in front of it leave. Its outcome is a function of what it read, so by induction the result is that of
+//! `serial.rs`. All else here decides when something runs, never what comes of it.
+//!
+//! *Locations* (`cell.rs`, `cells.rs`). Each key that the block touches has one cell: the value at block start, read
+//! once, and a version from each transaction that wrote there. A version is a change (put, delete, add) that may still
+//! be guesswork, an estimate (someone is expected to write here), or a settled value. A reader takes the versions in
+//! front of it: adds are summed, in order, over the first absolute value below them. A table finds cells by full key;
+//! its hash is seeded, so that nobody can choose keys that collide. A second, ordered index knows the cells that someone
+//! writes, for scans.
+//!
+//! *Views* (`view.rs`, `reads.rs`, `scan.rs`). A run reads through its view, which writes down every read, absence and
+//! early ends included: a key with the value seen, a range with the pairs seen and where the reader stopped. Within one
+//! run the first read of a key decides. A run that meets an estimate is cut short and parked until the writer has run.
+//!
+//! *Order of work* (`plan.rs`, `scheduler.rs`). What transactions declare is swept once: expected writes become
+//! estimates, and whoever reads or replaces what another is declared to write waits for it before its first run. So
+//! chains on one key run in order and nothing is thrown away. Adds wait for nobody. Workers take the lowest transaction
+//! that may run, at most a window beyond the head; the window narrows where much is thrown away.
+//!
+//! *The head* (`commit.rs`). There is no coordinator: a worker that finds the first uncommitted transaction idle becomes
+//! the committer and goes on until someone else is running the head. It validates the run that is there; if that is
+//! stale, or there is none, it runs the transaction itself. All in front is final then, so this run cannot be stale: at
+//! most two runs of a transaction lie on the critical path, each turn at the head commits one, and even a single worker
+//! gets to the end. Then the outcome is settled (gas, cut-off, indexes), which may change it, and its changes become
+//! settled versions. Who has read otherwise fails its own check, by value, when its turn comes.
+//!
+//! *Deferred keys* (`fold.rs`) have no versions. Their changes go, at the head, into the committer's fold. A run that
+//! reads such a key, or scans over one, is parked until it is the head, where the fold is exact.
+//!
+//! *Failures.* An error or a panic ahead of the head may come from values that never were: the run is dropped and the
+//! head decides. At the head both are real. If this machinery itself fails, the block is finished by `serial.rs` from
+//! the committer's log, and `Stats::fallbacks` says so.
+use crate::cell::Cell;
+use crate::cells::{Arena, Cells};
+use crate::commit::{Committer, Remains};
+use crate::fold::Fold;
+use crate::plan::Plan;
+use crate::reads::ReadSet;
+use crate::scheduler::{Report, Scheduler, Task};
+use crate::view::View;
+use crate::{BlockInput, ExecError, Executed, Executor, Job, Outcome, Serial, Settle, Stats, attempt, serial};
+use parking_lot::Mutex;
+use state::TxIndex;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
-/// Runs a block's jobs on several threads.
+/// Workers beyond this bring nothing: each would have less than a transaction of the window to itself.
+const WORKERS_MAX: usize = 256;
+
+/// Runs a block's jobs on several threads. Its threads live as long as it does, and sleep between blocks. Clones share
+/// them; two blocks at a time get in each other's way but both finish.
 #[derive(Clone, Debug)]
 pub struct Parallel {
-    threads: usize,
+    workers: usize,
+    /// One thread less than there are workers: the caller's is the last. `None` where the system gave no threads.
+    pool: Option<Arc<rayon::ThreadPool>>,
+    faults: Option<Faults>,
+}
+
+/// Ways to break or bend the executor, for tests of the tests.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// Commit whatever was run first.
+    pub skip_validation: bool,
+    /// Pick among all that may be done at random, from this seed: with one thread a schedule that replays.
+    pub shuffle: Option<u64>,
+    /// Fail once this transaction is settled.
+    pub break_at: Option<TxIndex>,
 }
 
 impl Parallel {
-    /// With `threads` workers, the calling thread being one of them; 0 means one a core.
+    /// With `threads` workers (at most 256), the calling thread being one of them; 0 means one a core.
     pub fn new(threads: usize) -> Self {
-        Self { threads }
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = if threads == 0 { cores() } else { threads }.min(WORKERS_MAX);
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads((workers - 1).max(1))
+            .thread_name(|i| format!("executor-{}", i + 1))
+            .build();
+        Self { workers, pool: pool.ok().map(Arc::new), faults: None }
     }
     /// How many workers.
     pub fn threads(&self) -> usize {
-        self.threads
+        self.workers
+    }
+    /// The same with faults, and without its short cut for blocks that gain nothing from threads.
+    #[doc(hidden)]
+    pub fn with_faults(mut self, faults: Faults) -> Self {
+        self.faults = Some(faults);
+        self
     }
 }
 
@@ -24,6 +103,118 @@ impl Executor for Parallel {
         input: &BlockInput<'_, J>,
         settle: &mut dyn Settle<J>,
     ) -> Result<Executed<J::Output>, ExecError> {
-        Serial.execute(input, settle)
+        if self.faults.is_none() && (self.workers == 1 || input.jobs.len() < 2) {
+            return Serial.execute(input, settle);
+        }
+        let committer = Mutex::new(Committer::new(settle, input.jobs.len()));
+        let arena = Arena::default();
+        let run = catch_unwind(AssertUnwindSafe(|| self.run(input, &arena, &committer)));
+        let Remains { settle, side, outputs, log, failed } = committer.into_inner().remains();
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        match run {
+            Ok(Some(stats)) if outputs.len() == input.jobs.len() => {
+                let settled = arena.iter().filter_map(|cell| Some((cell.key.clone(), cell.settled()?)));
+                Ok(Executed { outputs, writes: settled.chain(side.into_writes()).collect(), stats })
+            }
+            _ => {
+                let mut fold = Fold::default();
+                for (index, (writes, deferred)) in (0..).zip(&log) {
+                    fold.absorb(&input.base, input.deferred, index, writes, deferred)?;
+                }
+                let stats = Stats { executions: log.len() as u64, fallbacks: 1, ..Stats::default() };
+                serial::resume(input, settle, fold, outputs, stats)
+            }
+        }
+    }
+}
+
+impl Parallel {
+    /// Runs the block; `None` where the machinery failed.
+    fn run<'a, J: Job>(
+        &self,
+        input: &'a BlockInput<'a, J>,
+        arena: &'a Arena,
+        committer: &Mutex<Committer<'_, J>>,
+    ) -> Option<Stats> {
+        let pool = self.pool.as_ref()?;
+        let workers = self.workers.min(input.jobs.len());
+        let cells = Cells::new(arena, input.base, input.deferred, workers);
+        let mut plan = Plan::new(input, &cells);
+        let faults = self.faults.unwrap_or(Faults { skip_validation: false, shuffle: None, break_at: None });
+        let slots = plan.expected.drain(..).map(|written| Mutex::new(Slot { written, finished: None })).collect();
+        let scheduler = Scheduler::new(&mut plan, workers, faults.shuffle);
+        let block = Block { input, cells, slots, scheduler, faults };
+        let broken = Mutex::new(false);
+        let work = || {
+            if catch_unwind(AssertUnwindSafe(|| block.work(committer))).is_err() {
+                *broken.lock() = true;
+                block.scheduler.halt();
+            }
+        };
+        pool.in_place_scope(|scope| {
+            for _ in 1..workers {
+                scope.spawn(|_| work());
+            }
+            work();
+        });
+        (!broken.into_inner()).then(|| block.scheduler.stats())
+    }
+}
+
+/// A block while it runs.
+pub(crate) struct Block<'a, 'i, J: Job> {
+    pub(crate) input: &'i BlockInput<'i, J>,
+    pub(crate) cells: Cells<'a>,
+    pub(crate) slots: Vec<Mutex<Slot<'a, J::Output>>>,
+    pub(crate) scheduler: Scheduler,
+    pub(crate) faults: Faults,
+}
+
+/// What belongs to whoever runs or commits a transaction. The scheduler sees to it that this is one at a time.
+pub(crate) struct Slot<'a, T> {
+    /// The cells that hold a version of it, in key order.
+    pub(crate) written: Vec<&'a Cell>,
+    /// The run that waits to be committed.
+    pub(crate) finished: Option<Finished<'a, T>>,
+}
+
+/// A run ahead of the head.
+pub(crate) struct Finished<'a, T> {
+    pub(crate) outcome: Outcome<T>,
+    pub(crate) reads: ReadSet<'a>,
+}
+
+impl<J: Job> Block<'_, '_, J> {
+    /// A worker's life.
+    fn work(&self, committer: &Mutex<Committer<'_, J>>) {
+        let mut scratch = J::Scratch::default();
+        let mut report = Report::Nothing;
+        loop {
+            report = match self.scheduler.next(&report) {
+                Task::Done => return,
+                Task::Run(index) => self.run(index, &mut scratch),
+                Task::Commit => {
+                    committer.lock().drain(self, &mut scratch);
+                    Report::Nothing
+                }
+            };
+        }
+    }
+    /// Runs transaction `index` ahead of the head.
+    fn run(&self, index: TxIndex, scratch: &mut J::Scratch) -> Report {
+        let view = View::ahead(&self.cells, index);
+        let result = attempt::run(&self.input.jobs[index as usize], &view, scratch);
+        // First of all: a job that hid the view's refusal may have returned anything.
+        let reads = match view.finish() {
+            Ok(reads) => reads,
+            Err(cut) => return Report::Cut(index, cut),
+        };
+        let Ok(outcome) = result else { return Report::Failed(index) };
+        let mut slot = self.slots[index as usize].lock();
+        self.cells.publish(index, &outcome.writes, &mut slot.written);
+        slot.finished = Some(Finished { outcome, reads });
+        Report::Executed(index)
     }
 }

@@ -1,0 +1,170 @@
+//! All locations that a block touches: found by key, and in key order those that are written.
+use crate::DeferredKeys;
+use crate::cell::{Cell, Mark};
+use hashbrown::HashTable;
+use parking_lot::RwLock;
+use state::{Key, KeyRange, Op, StateError, StateScan, TxIndex, WriteSet};
+use std::collections::BTreeMap;
+use std::hash::BuildHasher;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Cells of the first chunk; each next chunk doubles.
+const FIRST_CHUNK: u32 = 64;
+/// Chunks of 64, 128, …: together they hold 2³² − 64 cells, which no block can fill.
+const CHUNKS: usize = 26;
+
+/// Where a block's cells live: they never move, so a reference to one is all a read or a write has to keep.
+#[derive(Debug, Default)]
+pub(crate) struct Arena {
+    chunks: [OnceLock<Box<[OnceLock<Cell>]>>; CHUNKS],
+    len: AtomicU32,
+}
+
+impl Arena {
+    fn alloc(&self, make: impl FnOnce(u32) -> Cell) -> &Cell {
+        let id = self.len.fetch_add(1, Ordering::Relaxed);
+        let (chunk, at) = Self::place(id);
+        let size = (FIRST_CHUNK as usize) << chunk;
+        let slots = self.chunks[chunk].get_or_init(|| (0..size).map(|_| OnceLock::new()).collect());
+        slots[at].get_or_init(|| make(id))
+    }
+    fn place(id: u32) -> (usize, usize) {
+        let chunk = (id / FIRST_CHUNK + 1).ilog2();
+        (chunk as usize, (id - FIRST_CHUNK * ((1 << chunk) - 1)) as usize)
+    }
+    /// All cells, once no one makes any.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Cell> {
+        (0..self.len.load(Ordering::Acquire)).filter_map(|id| {
+            let (chunk, at) = Self::place(id);
+            self.chunks[chunk].get()?[at].get()
+        })
+    }
+}
+
+/// The cells of a block.
+pub(crate) struct Cells<'a> {
+    arena: &'a Arena,
+    shards: Box<[Shard<'a>]>,
+    /// Seeded afresh, so that nobody can choose keys that collide.
+    hasher: foldhash::quality::RandomState,
+    /// State at block start.
+    pub(crate) base: &'a (dyn StateScan + Sync),
+    /// Keys that settle late.
+    pub(crate) deferred: &'a DeferredKeys,
+}
+
+#[derive(Default)]
+struct Shard<'a> {
+    table: RwLock<HashTable<&'a Cell>>,
+    /// The cells that someone writes: what a scan must look at beside the base.
+    index: RwLock<BTreeMap<&'a Key, &'a Cell>>,
+}
+
+impl<'a> Cells<'a> {
+    /// No cells yet, for `workers` threads.
+    pub(crate) fn new(
+        arena: &'a Arena,
+        base: &'a (dyn StateScan + Sync),
+        deferred: &'a DeferredKeys,
+        workers: usize,
+    ) -> Self {
+        // Eight locks a worker: two workers seldom want the same one.
+        let shards = (0..(8 * workers).next_power_of_two()).map(|_| Shard::default()).collect();
+        Self { arena, shards, hasher: foldhash::quality::RandomState::default(), base, deferred }
+    }
+    /// The key's hash in this block.
+    pub(crate) fn hash(&self, key: &Key) -> u64 {
+        self.hasher.hash_one(key)
+    }
+    fn shard(&self, hash: u64) -> &Shard<'a> {
+        // The table itself uses the lowest and the highest bits.
+        &self.shards[(hash >> 32) as usize & (self.shards.len() - 1)]
+    }
+    /// The cell of `key`, made on first sight.
+    pub(crate) fn locate(&self, key: &Key) -> &'a Cell {
+        self.locate_hashed(self.hash(key), key)
+    }
+    /// The same, where the hash is at hand.
+    pub(crate) fn locate_hashed(&self, hash: u64, key: &Key) -> &'a Cell {
+        let shard = self.shard(hash);
+        // Full keys are compared: two keys with one hash are two cells.
+        let same = |cell: &&Cell| cell.key == *key;
+        if let Some(cell) = shard.table.read().find(hash, same) {
+            return cell;
+        }
+        let mut table = shard.table.write();
+        if let Some(cell) = table.find(hash, same) {
+            return cell;
+        }
+        let cell = self.arena.alloc(|id| Cell::new(id, hash, key.clone(), self.deferred.contains(key)));
+        table.insert_unique(hash, cell, |cell| cell.hash);
+        cell
+    }
+    fn index(&self, cell: &'a Cell) {
+        self.shard(cell.hash).index.write().insert(&cell.key, cell);
+    }
+    /// Announces a write of `writer` to `cell`.
+    pub(crate) fn declare(&self, writer: TxIndex, cell: &'a Cell) {
+        cell.mark(writer, &Mark::Declare, || self.index(cell));
+    }
+    /// The written cells of `range`, in its order.
+    pub(crate) fn written_in(&self, range: &KeyRange) -> Vec<&'a Cell> {
+        let mut found = Vec::new();
+        for shard in &self.shards {
+            found.extend(shard.index.read().range::<Key, _>(range.bounds()).map(|(_, cell)| *cell));
+        }
+        found.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        if range.descending {
+            found.reverse();
+        }
+        found
+    }
+    /// The cells of `writes`, one each, in order; `known` is a guess at them.
+    fn cells_of(&self, writes: &WriteSet, known: &[&'a Cell]) -> Option<Vec<&'a Cell>> {
+        let right = known.len() == writes.len() && known.iter().zip(writes.keys()).all(|(cell, key)| cell.key == *key);
+        (!right).then(|| writes.keys().map(|key| self.locate(key)).collect())
+    }
+    /// Shows what a run of `writer` wrote to those behind it. `written`, in key order, are the cells that have a version
+    /// of `writer`: those of its last run or those declared before, and afterwards those of this run.
+    pub(crate) fn publish(&self, writer: TxIndex, writes: &WriteSet, written: &mut Vec<&'a Cell>) {
+        let cells = self.cells_of(writes, written);
+        for (cell, op) in cells.as_ref().unwrap_or(written).iter().zip(writes.values()) {
+            if !cell.deferred {
+                cell.mark(writer, &Mark::Write(op), || self.index(cell));
+            }
+        }
+        self.replace(writer, cells, written);
+    }
+    /// Commits what `writer` wrote; what goes to deferred keys is left to `side`. `written` is as for `publish`.
+    pub(crate) fn commit(
+        &self,
+        writer: TxIndex,
+        writes: &WriteSet,
+        mut written: Vec<&'a Cell>,
+        side: &mut dyn FnMut(&Key, &Op) -> Result<(), StateError>,
+    ) -> Result<(), StateError> {
+        let cells = self.cells_of(writes, &written);
+        for (cell, (key, op)) in cells.as_ref().unwrap_or(&written).iter().zip(writes) {
+            if cell.deferred {
+                side(key, op)?;
+            } else {
+                cell.settle(writer, op, &self.base, || self.index(cell))?;
+            }
+        }
+        self.replace(writer, cells, &mut written);
+        Ok(())
+    }
+    /// Drops the versions of `written` that are not in `cells`, and makes `cells` the written ones.
+    fn replace(&self, writer: TxIndex, cells: Option<Vec<&'a Cell>>, written: &mut Vec<&'a Cell>) {
+        let Some(cells) = cells else { return };
+        let mut kept = cells.iter().peekable();
+        for old in written.iter() {
+            while kept.next_if(|cell| cell.key < old.key).is_some() {}
+            if kept.peek().is_none_or(|cell| cell.key != old.key) {
+                old.remove(writer);
+            }
+        }
+        *written = cells;
+    }
+}

@@ -1,0 +1,162 @@
+//! Which transaction had better wait for which, by what they declare. A wrong declaration costs time, nothing else.
+use crate::cell::Cell;
+use crate::cells::Cells;
+use crate::{BlockInput, Job};
+use smallvec::SmallVec;
+use state::{Access, Key, KeyRange, StoreId, TxIndex};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Declared keys looked at for one declared range. Ranges are of one record type of one validator or delegator, so few
+/// blocks come near; what lies beyond is found out by running.
+const KEYS_A_RANGE: usize = 256;
+/// Ranges other than prefixes that are kept. They are rare, and each key is held against each of them.
+const ODD_RANGES: usize = 32;
+
+/// Lists of transactions: most have none to two entries.
+pub(crate) type Indexes = SmallVec<[TxIndex; 2]>;
+
+/// What the declarations say, by transaction.
+#[derive(Debug, Default)]
+pub(crate) struct Plan<'a> {
+    /// On how many others it waits.
+    pub(crate) blockers: Vec<u32>,
+    /// Who waits on it.
+    pub(crate) followers: Vec<Indexes>,
+    /// Whether it reads deferred keys, and so can run at the head only.
+    pub(crate) head_only: Vec<bool>,
+    /// The cells where its writes are expected, in key order.
+    pub(crate) expected: Vec<Vec<&'a Cell>>,
+}
+
+impl<'a> Plan<'a> {
+    /// Sweeps the block's declarations in order, and marks the expected writes in `cells`.
+    pub(crate) fn new<J: Job>(input: &BlockInput<'_, J>, cells: &Cells<'a>) -> Self {
+        let ranged = input.jobs.iter().any(|job| !job.access().ranges.is_empty());
+        let mut sweep = Sweep { cells, last: Vec::new(), ordered: ranged.then(Ordered::default) };
+        let mut plan = Self::default();
+        for (index, job) in (0..).zip(input.jobs) {
+            let access = job.access();
+            let mut blockers = sweep.blockers(access);
+            blockers.sort_unstable();
+            blockers.dedup();
+            plan.blockers.push(u32::try_from(blockers.len()).expect("fewer than there are transactions"));
+            plan.followers.push(Indexes::new());
+            for blocker in blockers {
+                plan.followers[blocker as usize].push(index);
+            }
+            plan.head_only.push(
+                access.reads.iter().any(|key| cells.deferred.contains(key))
+                    || access.ranges.iter().any(|range| cells.deferred.meets(range)),
+            );
+            plan.expected.push(sweep.announce(index, access));
+        }
+        plan
+    }
+}
+
+struct Sweep<'a, 'j, 's> {
+    cells: &'s Cells<'a>,
+    /// By cell: the last to replace its value, and the last to add to it.
+    last: Vec<[Option<TxIndex>; 2]>,
+    /// Where some transaction declares a range.
+    ordered: Option<Ordered<'j>>,
+}
+
+impl<'a, 'j> Sweep<'a, 'j, '_> {
+    fn last(&mut self, cell: &Cell) -> &mut [Option<TxIndex>; 2] {
+        let at = cell.id as usize;
+        if at >= self.last.len() {
+            self.last.resize(at + 1, [None; 2]);
+        }
+        &mut self.last[at]
+    }
+    /// The last declared writers of what `access` reads or replaces. Adds need nobody's result.
+    fn blockers(&mut self, access: &'j Access) -> Indexes {
+        let mut found = Indexes::new();
+        for key in access.reads.iter().chain(&access.writes) {
+            let cell = self.cells.locate(key);
+            found.extend(self.last(cell).iter().flatten().copied());
+            if let Some(ordered) = &self.ordered {
+                ordered.around(key, &mut found);
+            }
+        }
+        if let Some(ordered) = &self.ordered {
+            access.ranges.iter().for_each(|range| ordered.within(range, &mut found));
+        }
+        found
+    }
+    /// Notes what `index` declares; gives the cells where a write is expected.
+    fn announce(&mut self, index: TxIndex, access: &'j Access) -> Vec<&'a Cell> {
+        let mut expected = Vec::new();
+        let writes = access.writes.iter().map(|key| (key, 0));
+        for (key, kind) in writes.chain(access.adds.iter().map(|key| (key, 1))) {
+            let cell = self.cells.locate(key);
+            if cell.deferred {
+                continue;
+            }
+            self.last(cell)[kind] = Some(index);
+            self.cells.declare(index, cell);
+            expected.push(cell);
+            if let Some(ordered) = &mut self.ordered {
+                ordered.keys.insert(key, index);
+            }
+        }
+        if let Some(ordered) = &mut self.ordered {
+            access.ranges.iter().for_each(|range| ordered.range(index, range));
+        }
+        expected.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        expected.dedup_by(|a, b| a.id == b.id);
+        expected
+    }
+}
+
+/// Declared writes and ranges in key order.
+#[derive(Debug, Default)]
+struct Ordered<'j> {
+    /// The last to write or add to a key.
+    keys: BTreeMap<&'j Key, TxIndex>,
+    /// The last to declare a range that is a prefix.
+    prefixes: BTreeMap<(StoreId, &'j [u8]), TxIndex>,
+    /// How long a store's prefixes are.
+    lengths: BTreeMap<StoreId, BTreeSet<usize>>,
+    /// The other ranges, and the last to declare each.
+    odd: Vec<(&'j KeyRange, TxIndex)>,
+}
+
+impl<'j> Ordered<'j> {
+    fn range(&mut self, index: TxIndex, range: &'j KeyRange) {
+        if KeyRange::prefix(range.store, &range.start).end == range.end {
+            self.prefixes.insert((range.store, &range.start), index);
+            self.lengths.entry(range.store).or_default().insert(range.start.len());
+        } else if let Some(known) = self.odd.iter_mut().find(|(r, _)| *r == range) {
+            known.1 = index;
+        } else if self.odd.len() < ODD_RANGES {
+            self.odd.push((range, index));
+        }
+    }
+    /// The ranges that hold `key`.
+    fn around(&self, key: &Key, found: &mut Indexes) {
+        self.prefixes_of(key.store(), key.bytes(), found);
+        found.extend(self.odd.iter().filter(|(range, _)| range.contains(key)).map(|(_, index)| *index));
+    }
+    fn prefixes_of(&self, store: StoreId, bytes: &[u8], found: &mut Indexes) {
+        for len in self.lengths.get(&store).into_iter().flatten().take_while(|len| **len <= bytes.len()) {
+            found.extend(self.prefixes.get(&(store, &bytes[..*len])).copied());
+        }
+    }
+    /// The keys and ranges that meet `range`.
+    fn within(&self, range: &KeyRange, found: &mut Indexes) {
+        found.extend(self.keys.range::<Key, _>(range.bounds()).take(KEYS_A_RANGE).map(|(_, index)| *index));
+        self.prefixes_of(range.store, &range.start, found);
+        let inside = self.prefixes.range((range.store, range.start.as_slice())..);
+        let inside = inside.take_while(|((store, start), _)| {
+            *store == range.store && range.end.as_ref().is_none_or(|end| *start < end.as_slice())
+        });
+        found.extend(inside.take(KEYS_A_RANGE).map(|(_, index)| *index));
+        let meets = |odd: &KeyRange| {
+            let ends_after = |end: &Option<Vec<u8>>, start: &Vec<u8>| end.as_ref().is_none_or(|end| start < end);
+            odd.store == range.store && ends_after(&odd.end, &range.start) && ends_after(&range.end, &odd.start)
+        };
+        found.extend(self.odd.iter().filter(|(odd, _)| meets(odd)).map(|(_, index)| *index));
+    }
+}

@@ -1,0 +1,376 @@
+//! Who does what next: every decision of when and none of what.
+use crate::Stats;
+use crate::plan::{Indexes, Plan};
+use crate::view::Cut;
+use parking_lot::{Condvar, Mutex};
+use smallvec::SmallVec;
+use state::TxIndex;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// How far behind the head a worker may run, in transactions a worker: further ahead a guess is seldom right.
+const WINDOW_A_WORKER: u32 = 16;
+/// After how many commits the window is looked at: enough to tell 5 % from 30 %.
+const PERIOD: u32 = 32;
+/// How often a transaction may be cut short before it simply waits to be the head.
+const CUTS_MAX: u8 = 8;
+
+/// Where a transaction stands.
+///
+/// ```text
+///   Fresh ─────────────► Running ──► Executed ──► Committed
+///     │                   ▲ │  ▲         │            ▲
+///     ▼                   │ │  └─────────┘            │
+///   Waiting ──► Ready ────┘ │   stale, at the head    │
+///     │           ▲         ▼                         │
+///     │           └────── Parked                      │
+///     └──────────────────── │ ──── at the head ───────┘
+/// ```
+///
+/// `Waiting`: a declared blocker has yet to run. `Parked`: a run met a value that is not there yet, or can be had only
+/// at the head. Whatever its phase, the head is run to its end by the committer, unless a worker is running it already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Fresh,
+    Waiting,
+    Ready,
+    Running,
+    Parked,
+    Executed,
+    Committed,
+}
+
+/// What a worker tells after a task.
+#[derive(Debug)]
+pub(crate) enum Report {
+    /// Nothing: it comes from the start or from committing.
+    Nothing,
+    /// The run is done and its writes are published.
+    Executed(TxIndex),
+    /// The run was cut short.
+    Cut(TxIndex, Cut),
+    /// The run failed: real at the head, elsewhere the fault of a stale read.
+    Failed(TxIndex),
+}
+
+/// What a worker is to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// Run this one ahead of the head.
+    Run(TxIndex),
+    /// Commit from the head on. Nobody else does until [`Head::Rest`] is answered.
+    Commit,
+    /// Go home.
+    Done,
+}
+
+/// What the committer is to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Head {
+    /// Validate the run that there is.
+    Check(TxIndex),
+    /// Run it now.
+    Run(TxIndex),
+    /// Stop committing: a worker runs the head, or there is none.
+    Rest,
+}
+
+/// A commit.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Commit {
+    /// Whether a run was checked.
+    pub(crate) validated: bool,
+    /// Whether it was thrown away.
+    pub(crate) aborted: bool,
+}
+
+/// One block's schedule. A single short lock: each task takes it once, each commit once more.
+#[derive(Debug)]
+pub(crate) struct Scheduler {
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    phases: Vec<Phase>,
+    /// Declared blockers that have yet to run, by transaction.
+    blockers: Vec<u32>,
+    followers: Vec<Indexes>,
+    head_only: Vec<bool>,
+    /// Who is parked on a transaction, and whether until it is committed rather than executed.
+    parked: Vec<SmallVec<[(TxIndex, bool); 2]>>,
+    cuts: Vec<u8>,
+    /// Lowest first. May name transactions that someone has run meanwhile.
+    ready: BinaryHeap<Reverse<TxIndex>>,
+    /// First transaction that nobody has looked at.
+    cursor: TxIndex,
+    /// First uncommitted transaction.
+    head: TxIndex,
+    window: Window,
+    committing: bool,
+    asleep: usize,
+    halted: bool,
+    stats: Stats,
+    /// For tests: picks at random, from this seed.
+    shuffle: Option<u64>,
+}
+
+/// How far ahead to run: less where much is thrown away.
+#[derive(Debug)]
+struct Window {
+    size: u32,
+    workers: u32,
+    commits: u32,
+    aborts: u32,
+}
+
+impl Window {
+    fn note(&mut self, commit: Commit) {
+        self.commits += 1;
+        self.aborts += u32::from(commit.aborted);
+        if self.commits < PERIOD {
+            return;
+        }
+        if self.aborts * 10 > PERIOD * 3 {
+            self.size = (self.size / 2).max(self.workers);
+        } else if self.aborts * 20 < PERIOD {
+            self.size = (self.size * 2).min(self.workers * WINDOW_A_WORKER);
+        }
+        (self.commits, self.aborts) = (0, 0);
+    }
+}
+
+impl Scheduler {
+    /// The schedule of a block for `workers` threads.
+    pub(crate) fn new(plan: &mut Plan<'_>, workers: usize, shuffle: Option<u64>) -> Self {
+        let len = plan.blockers.len();
+        let workers = u32::try_from(workers).expect("a few hundred at most");
+        let state = State {
+            phases: vec![Phase::Fresh; len],
+            blockers: std::mem::take(&mut plan.blockers),
+            followers: std::mem::take(&mut plan.followers),
+            head_only: std::mem::take(&mut plan.head_only),
+            parked: vec![SmallVec::new(); len],
+            cuts: vec![0; len],
+            ready: BinaryHeap::new(),
+            cursor: 0,
+            head: 0,
+            window: Window { size: workers * WINDOW_A_WORKER, workers, commits: 0, aborts: 0 },
+            committing: false,
+            asleep: 0,
+            halted: false,
+            stats: Stats::default(),
+            shuffle,
+        };
+        Self { state: Mutex::new(state), wake: Condvar::new() }
+    }
+    /// Takes a report and gives the next task; sleeps until there is one.
+    pub(crate) fn next(&self, report: &Report) -> Task {
+        let mut state = self.state.lock();
+        state.take(report);
+        loop {
+            if state.over() {
+                self.wake.notify_all();
+                return Task::Done;
+            }
+            if let Some(task) = state.pick() {
+                self.wake_one(&state);
+                return task;
+            }
+            state.asleep += 1;
+            self.wake.wait(&mut state);
+            state.asleep -= 1;
+        }
+    }
+    /// Notes a commit, if there was one, and says what to do with the head. For the committer.
+    pub(crate) fn advance(&self, commit: Option<Commit>) -> Head {
+        let mut state = self.state.lock();
+        if let Some(commit) = commit {
+            state.commit(commit);
+        }
+        let head = state.head;
+        let next = match state.phases.get(head as usize) {
+            _ if state.over() => Head::Rest,
+            None | Some(Phase::Running) => Head::Rest,
+            Some(Phase::Executed) => Head::Check(head),
+            Some(_) => {
+                state.run(head);
+                Head::Run(head)
+            }
+        };
+        if next == Head::Rest {
+            state.committing = false;
+        }
+        if state.over() {
+            self.wake.notify_all();
+        } else {
+            self.wake_one(&state);
+        }
+        next
+    }
+    /// Says that the committer runs `head` again, its last run being stale.
+    pub(crate) fn reopen(&self, head: TxIndex) {
+        self.state.lock().run(head);
+    }
+    /// Sends everyone home.
+    pub(crate) fn halt(&self) {
+        self.state.lock().halted = true;
+        self.wake.notify_all();
+    }
+    /// How it went.
+    pub(crate) fn stats(&self) -> Stats {
+        self.state.lock().stats
+    }
+    /// Whoever sees more work than its own wakes one other, who does the same.
+    fn wake_one(&self, state: &State) {
+        if state.asleep > 0 && state.more() {
+            self.wake.notify_one();
+        }
+    }
+}
+
+impl State {
+    fn over(&self) -> bool {
+        self.halted || self.head as usize == self.phases.len()
+    }
+    fn limit(&self) -> TxIndex {
+        let len = u32::try_from(self.phases.len()).expect("transactions are counted in u32");
+        self.head.saturating_add(self.window.size).min(len)
+    }
+    fn can_commit(&self) -> bool {
+        !self.committing && self.phases[self.head as usize] != Phase::Running
+    }
+    fn more(&self) -> bool {
+        !self.ready.is_empty() || self.cursor < self.limit() || self.can_commit()
+    }
+    fn run(&mut self, index: TxIndex) {
+        self.phases[index as usize] = Phase::Running;
+        self.stats.executions += 1;
+    }
+    fn take(&mut self, report: &Report) {
+        match *report {
+            Report::Nothing => {}
+            Report::Executed(index) => {
+                self.phases[index as usize] = Phase::Executed;
+                self.release(index, false);
+            }
+            Report::Failed(index) => {
+                self.stats.aborts += 1;
+                self.phases[index as usize] = Phase::Parked;
+            }
+            Report::Cut(index, cut) => self.cut(index, cut),
+        }
+    }
+    fn cut(&mut self, index: TxIndex, cut: Cut) {
+        self.stats.waits += 1;
+        self.phases[index as usize] = Phase::Parked;
+        let cuts = &mut self.cuts[index as usize];
+        *cuts += 1;
+        let Cut::On(writer) = cut else { return };
+        if *cuts == CUTS_MAX {
+            return;
+        }
+        // Whoever was cut short before waits for a value that cannot change any more: one that may is too often another.
+        let patient = *cuts > 1;
+        match self.phases[writer as usize] {
+            Phase::Committed => self.ready(index),
+            Phase::Executed if !patient => self.ready(index),
+            _ => self.parked[writer as usize].push((index, patient)),
+        }
+    }
+    fn ready(&mut self, index: TxIndex) {
+        self.phases[index as usize] = Phase::Ready;
+        self.ready.push(Reverse(index));
+    }
+    /// Lets go those who wait for `index`.
+    fn release(&mut self, index: TxIndex, committed: bool) {
+        for follower in std::mem::take(&mut self.followers[index as usize]) {
+            self.blockers[follower as usize] -= 1;
+            if self.blockers[follower as usize] == 0 && self.phases[follower as usize] == Phase::Waiting {
+                self.ready(follower);
+            }
+        }
+        for (waiter, patient) in std::mem::take(&mut self.parked[index as usize]) {
+            if patient && !committed {
+                self.parked[index as usize].push((waiter, patient));
+            } else if self.phases[waiter as usize] == Phase::Parked {
+                self.ready(waiter);
+            }
+        }
+    }
+    fn commit(&mut self, commit: Commit) {
+        let head = self.head;
+        self.phases[head as usize] = Phase::Committed;
+        self.release(head, true);
+        self.head += 1;
+        self.stats.validations += u64::from(commit.validated);
+        self.stats.aborts += u64::from(commit.aborted);
+        self.window.note(commit);
+    }
+    fn pick(&mut self) -> Option<Task> {
+        if self.shuffle.is_some() {
+            return self.pick_any();
+        }
+        if self.can_commit() {
+            self.committing = true;
+            return Some(Task::Commit);
+        }
+        while let Some(Reverse(index)) = self.ready.pop() {
+            if self.phases[index as usize] == Phase::Ready {
+                self.run(index);
+                return Some(Task::Run(index));
+            }
+        }
+        self.cursor = self.cursor.max(self.head);
+        while self.cursor < self.limit() {
+            let index = self.cursor;
+            self.cursor += 1;
+            if self.begin(index) {
+                return Some(Task::Run(index));
+            }
+        }
+        None
+    }
+    /// Runs a fresh transaction, unless it has to wait.
+    fn begin(&mut self, index: TxIndex) -> bool {
+        let at = index as usize;
+        if self.phases[at] != Phase::Fresh {
+            return false;
+        }
+        if self.head_only[at] || self.blockers[at] > 0 {
+            self.stats.waits += 1;
+            self.phases[at] = if self.head_only[at] { Phase::Parked } else { Phase::Waiting };
+            return false;
+        }
+        self.run(index);
+        true
+    }
+    /// For tests: any task that may be done now, each as likely as the others.
+    fn pick_any(&mut self) -> Option<Task> {
+        for index in self.head..self.limit() {
+            let fresh = self.phases[index as usize] == Phase::Fresh;
+            if fresh && (self.head_only[index as usize] || self.blockers[index as usize] > 0) {
+                self.begin(index);
+            }
+        }
+        let open = |i: &TxIndex| matches!(self.phases[*i as usize], Phase::Fresh | Phase::Ready);
+        let mut tasks: Vec<Task> = (self.head..self.limit()).filter(open).map(Task::Run).collect();
+        if self.can_commit() {
+            tasks.push(Task::Commit);
+        }
+        let seed = self.shuffle.as_mut()?;
+        // SplitMix64.
+        *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = (*seed ^ (*seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let at = (mixed ^ (mixed >> 31)) % u64::try_from(tasks.len().max(1)).ok()?;
+        let task = (!tasks.is_empty()).then(|| tasks.swap_remove(at as usize))?;
+        match task {
+            Task::Run(index) => self.run(index),
+            Task::Commit => self.committing = true,
+            Task::Done => {}
+        }
+        Some(task)
+    }
+}
