@@ -336,6 +336,9 @@ fn replay(
     let (versions, mut bytes) = (Versions::from(base, config), 0);
     for height in from..=to {
         let (meta, next) = chained(journal, height, hash)?;
+        for part in [Part::Body, Part::Index] {
+            journal.read(&meta, part)?;
+        }
         let changes = decode_changes(&journal.read(&meta, Part::Changes)?, height)?;
         let (root, staged) = versions.stage(height, changes)?;
         if root != meta.root {
