@@ -19,6 +19,8 @@ pub struct ChainConfig {
     pub evm_chain_id: u64,
     /// BIP-44 coin type that wallets derive with.
     pub coin_type: u32,
+    /// Below this the base fee never falls, in base units a gas, as a decimal string; above zero.
+    pub min_gas_price: String,
 }
 
 impl ChainConfig {
@@ -32,6 +34,7 @@ impl ChainConfig {
             power_reduction: "1000000000000000000".into(),
             evm_chain_id: 8118,
             coin_type: 60,
+            min_gas_price: "1000000000".into(),
         }
     }
     /// Prefix of validators' operator addresses.
@@ -49,6 +52,13 @@ impl ChainConfig {
     pub fn power_reduction(&self) -> crate::U256 {
         self.power_reduction.parse().expect("checked at genesis")
     }
+    /// Floor of the base fee, in base units a gas.
+    ///
+    /// # Panics
+    /// Where genesis was not checked with [`ChainConfig::check`].
+    pub fn min_gas_price(&self) -> crate::U256 {
+        self.min_gas_price.parse().expect("checked at genesis")
+    }
     /// Refuses names that could not work, naming the value.
     pub fn check(&self) -> Result<(), String> {
         let prefix = &self.bech32_prefix;
@@ -57,9 +67,10 @@ impl ChainConfig {
         }
         crate::validate_denom(&self.base_denom).map_err(|e| e.to_string())?;
         crate::validate_denom(&self.display_denom).map_err(|e| e.to_string())?;
-        match self.power_reduction.parse::<crate::U256>() {
-            Ok(v) if !v.is_zero() => {}
-            _ => return Err(format!("power_reduction {:?}: want a positive integer", self.power_reduction)),
+        for (name, text) in [("power_reduction", &self.power_reduction), ("min_gas_price", &self.min_gas_price)] {
+            if !text.parse::<crate::U256>().is_ok_and(|v| !v.is_zero()) {
+                return Err(format!("{name} {text:?}: want a positive integer"));
+            }
         }
         if self.evm_chain_id == 0 || self.evm_chain_id >= 1 << 53 {
             return Err(format!("evm_chain_id {}: want 1 to 2^53-1", self.evm_chain_id));

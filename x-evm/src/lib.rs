@@ -7,6 +7,7 @@
 mod tx;
 mod env;
 mod execute;
+mod check;
 mod machine;
 mod db;
 mod writes;
@@ -22,10 +23,12 @@ mod params;
 mod genesis;
 mod query;
 mod module;
+pub mod replay;
 
 pub use access::access;
 pub use alloy_consensus::ReceiptEnvelope;
 pub use alloy_primitives::{Bloom, Log};
+pub use check::{check, intrinsic_gas};
 pub use block::{logs_bloom, receipt, receipts_root, transactions_root};
 pub use eip1559::next_base_fee;
 pub use env::{CHAIN_SPEC, Env, Fees, Hashes};

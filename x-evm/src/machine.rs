@@ -95,6 +95,15 @@ pub(crate) fn run_system(
     })
 }
 
+/// Checks `tx` without running it; gives its intrinsic gas.
+pub(crate) fn validate(state: &dyn StateScan, env: &Env, tx: TxEnv) -> Result<u64, EvmError> {
+    let view = View { state, env, codes: CodeCache::default(), payee: None };
+    let mut machine = Machine::new(env, view, JournalInner::new());
+    machine.0.ctx.set_tx(tx);
+    let gas = Rules::default().validate(&mut machine)?;
+    Ok(gas.initial_regular_gas.max(gas.floor_gas))
+}
+
 fn with_machine(
     state: &dyn StateScan,
     env: &Env,
