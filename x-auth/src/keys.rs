@@ -179,7 +179,7 @@ mod tests {
         // The first account of the "test test … junk" mnemonic.
         let key = crate::SigningKey::eth(&KEY).expect("a key");
         assert_eq!(key.public().address().to_string(), "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
-        // CosmJS's multisig fixture (amino/src/testutils): three keys, threshold 2.
+        // The faucet of CosmJS's test chains, and another key.
         let b64 = |t: &str| -> [u8; 33] {
             use base64::Engine as _;
             base64::engine::general_purpose::STANDARD.decode(t).unwrap().try_into().unwrap()
@@ -189,12 +189,15 @@ mod tests {
             "AtQaCqFnshaZQp6rIkvAPyzThvCvXSDO+9AzbxVErqJP",
         ];
         let single = PublicKey::Secp256k1(b64(keys[0]));
-        assert_eq!(bech32_address("cosmos", &single.address()), "cosmos1h806c7khnvmjlywdrkdgk2vrayy2mmvf9rxk2r");
+        assert_eq!(bech32_address("cosmos", &single.address()), "cosmos1pkptre7fdkl6gfrzlesjjvhxhlc3r4gmmk8rs6");
         let multi = PublicKey::Multisig {
             threshold: 2,
             keys: keys.map(|k| PublicKey::Secp256k1(b64(k))).to_vec(),
         };
         assert_eq!(PublicKey::from_any(&multi.to_any()), Ok(multi.clone()));
+        let amino = multi.amino_bytes();
+        let head = [0x22, 0xc1, 0xf7, 0xe2, 0x08, 2, 0x12, 38, 0xeb, 0x5a, 0xe9, 0x87, 33, 3];
+        assert_eq!((&amino[..14], amino.len()), (&head[..], 4 + 2 + 2 * 40));
         assert_ne!(multi.address(), single.address());
     }
 
