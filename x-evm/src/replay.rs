@@ -1,0 +1,366 @@
+//! Runs real Ethereum blocks on the chain's own executor and EVM, by Ethereum's rules of the block's fork.
+use crate::block::{logs_bloom, receipt, receipts_root};
+use crate::env::{Env, Fees, Hashes};
+use crate::execute::{Included, Outcome, execute};
+use crate::keys;
+use crate::machine::Scratch;
+use crate::tx::{Envelope, EvmTx};
+use crate::access::access;
+use crate::module::begin_block_writes;
+use alloy_consensus::ReceiptEnvelope;
+use alloy_consensus::transaction::SignerRecoverable;
+use alloy_primitives::{Bloom, Bytes as HexBytes};
+use executor::{BlockInput, DeferredKeys, Executor, Job, Settle, Stats};
+use revm::context::{BlockEnv, CfgEnv};
+use revm::context_interface::block::BlobExcessGasAndPrice;
+use revm::primitives::hardfork::SpecId;
+use serde::Deserialize;
+use state::{Access, MemoryState, Overlay, StateError, StateScan, StateWrite, TxIndex, Value, WriteSet};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use types::{Address, B256, ChainConfig, U256, keccak256};
+
+/// Ethereum mainnet's fork at a block: by number up to the Merge, by time after it.
+pub fn mainnet_spec(number: u64, time: u64) -> SpecId {
+    match (number, time) {
+        (_, 1_764_798_551..) => SpecId::OSAKA,
+        (_, 1_746_612_311..) => SpecId::PRAGUE,
+        (_, 1_710_338_135..) => SpecId::CANCUN,
+        (_, 1_681_338_455..) => SpecId::SHANGHAI,
+        (15_537_394.., _) => SpecId::MERGE,
+        (12_965_000.., _) => SpecId::LONDON,
+        (12_244_000.., _) => SpecId::BERLIN,
+        (9_069_000.., _) => SpecId::ISTANBUL,
+        (7_280_000.., _) => SpecId::PETERSBURG,
+        (4_370_000.., _) => SpecId::BYZANTIUM,
+        (2_675_000.., _) => SpecId::SPURIOUS_DRAGON,
+        (2_463_000.., _) => SpecId::TANGERINE,
+        (1_150_000.., _) => SpecId::HOMESTEAD,
+        _ => SpecId::FRONTIER,
+    }
+}
+
+/// Why a fixture cannot be used, or did not come out as the header says.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReplayError {
+    /// Not the fixture's format.
+    #[error("fixture: {0}")]
+    Fixture(String),
+    /// The node's fault.
+    #[error("execution: {0}")]
+    Execution(String),
+    /// A transaction of the block could not run.
+    #[error("transaction {index} is invalid: {message}")]
+    Invalid {
+        /// Its place.
+        index: usize,
+        /// Why.
+        message: String,
+    },
+    /// Another result than the header's.
+    #[error("{what}: have {have}, want {want}")]
+    Differs {
+        /// Which field.
+        what: &'static str,
+        /// As computed.
+        have: String,
+        /// As in the header.
+        want: String,
+    },
+}
+
+/// A block with the state it needs and the results in its header.
+#[derive(Debug)]
+pub struct RealBlock {
+    /// Its number.
+    pub number: u64,
+    /// Rules and block.
+    pub env: Arc<Env>,
+    /// Transactions.
+    pub txs: Vec<EvmTx>,
+    base: MemoryState,
+    gas_used: u64,
+    receipts_root: B256,
+    bloom: Bloom,
+}
+
+/// What running a block gave.
+#[derive(Clone, Debug)]
+pub struct Replayed {
+    /// Receipts.
+    pub receipts: Vec<ReceiptEnvelope>,
+    /// Final writes.
+    pub writes: WriteSet,
+    /// Sum of gas used.
+    pub gas_used: u64,
+    /// How the work went.
+    pub stats: Stats,
+}
+
+#[derive(Deserialize)]
+struct Fixture {
+    block: Header,
+    pre: BTreeMap<Address, Account>,
+    block_hashes: BTreeMap<String, B256>,
+    expected: Expected,
+}
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Header {
+    miner: Address,
+    number: U256,
+    timestamp: U256,
+    gas_limit: U256,
+    difficulty: U256,
+    mix_hash: B256,
+    base_fee_per_gas: Option<U256>,
+    excess_blob_gas: Option<U256>,
+    parent_beacon_block_root: Option<B256>,
+    parent_hash: B256,
+    transactions: Vec<serde_json::Value>,
+}
+#[derive(Deserialize)]
+struct Account {
+    balance: U256,
+    nonce: u64,
+    code: HexBytes,
+    storage: BTreeMap<U256, U256>,
+}
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Expected {
+    gas_used: U256,
+    receipts_root: B256,
+    logs_bloom: Bloom,
+}
+
+fn bad(why: impl std::fmt::Display) -> ReplayError {
+    ReplayError::Fixture(why.to_string())
+}
+fn narrow(what: &str, v: U256) -> Result<u64, ReplayError> {
+    u64::try_from(v).map_err(|_| bad(format!("{what} {v}: want 64 bits")))
+}
+
+impl RealBlock {
+    /// Reads a fixture: `{block, pre, block_hashes, expected}`, in the JSON of Ethereum's RPC.
+    pub fn parse(json: &[u8]) -> Result<Self, ReplayError> {
+        let Fixture { block, pre, block_hashes, expected } = serde_json::from_slice(json).map_err(bad)?;
+        let number = narrow("number", block.number)?;
+        let mut hashes = BTreeMap::new();
+        for (n, hash) in block_hashes {
+            let n = match n.strip_prefix("0x") {
+                Some(digits) => u64::from_str_radix(digits, 16).map_err(bad)?,
+                None => n.parse().map_err(bad)?,
+            };
+            hashes.insert(n, hash);
+        }
+        let env = Arc::new(env(&block, number, hashes)?);
+        let mut txs = Vec::with_capacity(block.transactions.len());
+        for tx in &block.transactions {
+            txs.push(transaction(tx)?);
+        }
+        let mut base = load(&env, pre)?;
+        let beacon_root = block.parent_beacon_block_root.unwrap_or(B256::ZERO);
+        let begin = begin_block_writes(&base, &env, block.parent_hash, beacon_root)
+            .map_err(|e| ReplayError::Execution(e.to_string()))?;
+        for writes in begin {
+            put_all(&mut base, writes)?;
+        }
+        Ok(Self {
+            number,
+            env,
+            txs,
+            base,
+            gas_used: narrow("gasUsed", expected.gas_used)?,
+            receipts_root: expected.receipts_root,
+            bloom: expected.logs_bloom,
+        })
+    }
+
+    /// Runs the block's transactions on `executor`.
+    pub fn run(&self, executor: &impl Executor) -> Result<Replayed, ReplayError> {
+        let jobs: Vec<Replay<'_>> = self
+            .txs
+            .iter()
+            .map(|tx| Replay { env: &self.env, tx, access: access(tx, &self.env, Some(&self.base)) })
+            .collect();
+        let beneficiary = x_bank::balance_key(&self.env.block.beneficiary, &self.env.config.base_denom);
+        let deferred = DeferredKeys { keys: vec![beneficiary], prefixes: Vec::new() };
+        let input = BlockInput { base: &self.base, jobs: &jobs, deferred: &deferred };
+        let executed =
+            executor.execute(&input, &mut Nothing).map_err(|e| ReplayError::Execution(e.to_string()))?;
+        let (mut receipts, mut gas_used) = (Vec::with_capacity(jobs.len()), 0u64);
+        for (index, (outcome, tx)) in executed.outputs.into_iter().zip(&self.txs).enumerate() {
+            match outcome {
+                Outcome::Invalid(invalid) => return Err(ReplayError::Invalid { index, message: invalid.message }),
+                Outcome::Included(included) => {
+                    let Included { success, gas_used: gas, logs, .. } = *included;
+                    gas_used = gas_used.saturating_add(gas);
+                    receipts.push(receipt(tx.tx_type(), success, gas_used, logs));
+                }
+            }
+        }
+        Ok(Replayed { receipts, writes: executed.writes, gas_used, stats: executed.stats })
+    }
+
+    /// Compares what a run gave with the header: gas, bloom and, from Byzantium on (before it receipts held state
+    /// roots), the receipts' root.
+    pub fn check(&self, replayed: &Replayed) -> Result<(), ReplayError> {
+        let differs = |what, have: String, want: String| {
+            if have == want { Ok(()) } else { Err(ReplayError::Differs { what, have, want }) }
+        };
+        differs("gas used", replayed.gas_used.to_string(), self.gas_used.to_string())?;
+        differs("logs bloom", logs_bloom(&replayed.receipts).to_string(), self.bloom.to_string())?;
+        if self.env.spec().is_enabled_in(SpecId::BYZANTIUM) {
+            let root = receipts_root(&replayed.receipts);
+            differs("receipts root", root.to_string(), self.receipts_root.to_string())?;
+        }
+        Ok(())
+    }
+}
+
+fn env(block: &Header, number: u64, hashes: BTreeMap<u64, B256>) -> Result<Env, ReplayError> {
+    let spec = mainnet_spec(number, narrow("timestamp", block.timestamp)?);
+    let mut cfg = CfgEnv::new_with_spec(spec);
+    cfg.chain_id = 1;
+    let merged = spec.is_enabled_in(SpecId::MERGE);
+    let excess = block.excess_blob_gas.map(|e| narrow("excessBlobGas", e)).transpose()?;
+    let block = BlockEnv {
+        number: block.number,
+        beneficiary: block.miner,
+        timestamp: block.timestamp,
+        gas_limit: narrow("gasLimit", block.gas_limit)?,
+        basefee: narrow("baseFeePerGas", block.base_fee_per_gas.unwrap_or(U256::ZERO))?,
+        difficulty: block.difficulty,
+        prevrandao: merged.then_some(block.mix_hash),
+        blob_excess_gas_and_price: excess.map(|excess| BlobExcessGasAndPrice::new_with_spec(excess, spec)),
+        ..BlockEnv::default()
+    };
+    Ok(Env {
+        config: Arc::new(ChainConfig { evm_chain_id: 1, ..ChainConfig::braid() }),
+        cfg,
+        block,
+        fees: Fees::Beneficiary,
+        blocked: Arc::new(BTreeSet::new()),
+        hashes: Hashes::Map(hashes),
+    })
+}
+
+fn transaction(json: &serde_json::Value) -> Result<EvmTx, ReplayError> {
+    #[derive(Deserialize)]
+    struct Known {
+        hash: B256,
+        from: Address,
+    }
+    let known = Known::deserialize(json).map_err(bad)?;
+    let envelope: Envelope = serde_json::from_value(json.clone()).map_err(|e| bad(format!("{}: {e}", known.hash)))?;
+    // Early blocks hold signatures with a high s.
+    let sender = envelope.recover_signer_unchecked().map_err(|e| bad(format!("{}: {e}", known.hash)))?;
+    let tx = EvmTx::new(envelope, sender);
+    if keccak256(&tx.raw) != known.hash || tx.sender != known.from {
+        return Err(bad(format!("{}: recomputed hash {}, sender {}", known.hash, keccak256(&tx.raw), tx.sender)));
+    }
+    Ok(tx)
+}
+
+/// The pre-state in the chain's own layout.
+fn load(env: &Env, pre: BTreeMap<Address, Account>) -> Result<MemoryState, ReplayError> {
+    let empty = state::EmptyState;
+    let mut out = Overlay::new(&empty);
+    for (who, account) in pre {
+        let balance = x_bank::balance_key(&who, &env.config.base_denom);
+        if let Some(value) = state::encode_amount(account.balance) {
+            out.put(balance, value);
+        }
+        if account.nonce > 0 {
+            x_auth::set_sequence(&mut out, &env.config, &who, account.nonce).map_err(bad)?;
+        }
+        if !account.code.is_empty() {
+            let hash = keccak256(&account.code);
+            out.put(keys::code_hash_key(&who), Value::copy_from_slice(hash.as_slice()));
+            out.put(keys::code_key(&hash), account.code.0);
+        } else if account.nonce == 0 && account.balance.is_zero() {
+            out.put(keys::empty_key(&who), Value::from_static(&[1]));
+        }
+        for (slot, word) in account.storage {
+            if !word.is_zero() {
+                let value = Value::copy_from_slice(&word.to_be_bytes::<32>());
+                out.put(keys::slot_key(&who, &slot, 0), value);
+            }
+        }
+    }
+    let mut base = MemoryState::default();
+    put_all(&mut base, out.finish().map_err(bad)?.writes)?;
+    Ok(base)
+}
+
+fn put_all(base: &mut MemoryState, writes: WriteSet) -> Result<(), ReplayError> {
+    for (key, op) in writes {
+        let before = base.0.get(&key).cloned();
+        match state::resolve(&key, before, &op).map_err(bad)? {
+            Some(value) => base.0.insert(key, value),
+            None => base.0.remove(&key),
+        };
+    }
+    Ok(())
+}
+
+/// One transaction of a real block.
+struct Replay<'a> {
+    env: &'a Env,
+    tx: &'a EvmTx,
+    access: Access,
+}
+
+impl Job for Replay<'_> {
+    type Output = Outcome;
+    type Scratch = Scratch;
+    fn access(&self) -> &Access {
+        &self.access
+    }
+    fn run(&self, view: &dyn StateScan, scratch: &mut Scratch) -> Result<executor::Outcome<Outcome>, StateError> {
+        let done = execute(view, self.env, self.tx, scratch)?;
+        Ok(executor::Outcome { writes: done.writes, deferred: done.deferred, output: done.outcome })
+    }
+}
+
+/// Nothing depends on order but sums, which are taken afterwards.
+struct Nothing;
+
+impl Settle<Replay<'_>> for Nothing {
+    fn settle(
+        &mut self,
+        _: TxIndex,
+        _: &Replay<'_>,
+        _: &mut executor::Outcome<Outcome>,
+    ) -> Result<(), StateError> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forks_begin_where_mainnet_says() {
+        for (number, time, want) in [
+            (46_147, 0, SpecId::FRONTIER),
+            (1_150_000, 0, SpecId::HOMESTEAD),
+            (2_462_999, 0, SpecId::HOMESTEAD),
+            (2_675_000, 0, SpecId::SPURIOUS_DRAGON),
+            (12_965_000, 0, SpecId::LONDON),
+            (17_034_870, 1_681_338_455, SpecId::SHANGHAI),
+            (19_426_587, 1_710_338_135, SpecId::CANCUN),
+        ] {
+            assert_eq!(mainnet_spec(number, time), want, "{number}");
+        }
+    }
+
+    #[test]
+    fn a_fixture_that_is_none_is_refused() {
+        for bad in ["", "{}", r#"{"block":{},"pre":{},"block_hashes":{},"expected":{}}"#] {
+            assert!(matches!(RealBlock::parse(bad.as_bytes()), Err(ReplayError::Fixture(_))), "{bad}");
+        }
+    }
+}
