@@ -173,6 +173,16 @@ pub enum AppError {
     /// The store failed or lacks the height.
     #[error(transparent)]
     Store(#[from] state::StoreError),
+    /// A block hook failed: a bug, or state that cannot be.
+    #[error("module {module} at height {height}: {why}")]
+    Hook {
+        /// Whose hook.
+        module: &'static str,
+        /// The block.
+        height: u64,
+        /// What it said.
+        why: String,
+    },
     /// Genesis is not usable.
     #[error("genesis: {0}")]
     Genesis(String),

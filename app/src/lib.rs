@@ -1,10 +1,31 @@
 //! Turn blocks into state: decode, check, execute, hash, commit.
+//!
+//! Reading order: `block.rs` is a block from begin to end; `tx.rs` reads transactions; `job.rs` runs one; `settle.rs`
+//! does what depends on order; `check.rs`, `proposal.rs` and `query.rs` work beside it on snapshots; [`App`] ties them
+//! to a store.
 
 mod api;
+mod app;
+mod block;
+mod tx;
+mod job;
+mod settle;
+mod receipt;
+mod chain;
+mod view;
+mod check;
+mod proposal;
+mod query;
 mod record;
+pub mod genesis;
+mod modules;
 
 pub use api::{
     AppError, Block, ChainInitialised, CheckKind, Committed, ConsensusParams, Finalized, Info, InitChain, Options,
     Query, QueryResult, TxPlace, TxResult, ValidatorUpdate, Vote,
 };
+pub use app::App;
+pub use chain::ChainInfo;
+pub use modules::stores;
 pub use record::{EvmReceipt, StoredBlock, StoredTx};
+pub use view::StateView;

@@ -1,0 +1,129 @@
+//! One transaction of a block, ready to run any number of times.
+use crate::receipt::TxOutput;
+use crate::tx::{Decoder, Rules, Tx};
+use executor::{Job, Outcome};
+use module::{BlockContext, Error, TxContext};
+use state::{Access, Overlay, StateError, StateRead, StateScan, WriteSet};
+use std::sync::Arc;
+use types::{Bytes, Coin};
+use x_auth::Verdict;
+use x_auth::ante::NativeTx;
+
+/// What every transaction of a block is given.
+#[derive(Debug)]
+pub(crate) struct Env {
+    pub(crate) block: BlockContext,
+    pub(crate) evm: x_evm::Env,
+}
+
+/// What a transaction is, after all that could be done before execution.
+#[derive(Debug)]
+pub(crate) enum Body {
+    /// Refused by its bytes: takes its place in the block and does nothing.
+    Refused(Error),
+    /// Decoded; a native one with its signatures checked against the accounts at block start.
+    Ready(Arc<Tx>, Option<Verdict>),
+}
+
+/// A transaction to run.
+#[derive(Debug)]
+pub(crate) struct TxJob<'a> {
+    pub(crate) env: &'a Env,
+    pub(crate) body: Body,
+    access: Access,
+}
+
+impl<'a> TxJob<'a> {
+    /// Decodes a transaction, checks its signatures and declares its access against the state at block start.
+    pub(crate) fn new(
+        env: &'a Env,
+        rules: &Rules<'_>,
+        decoder: &Decoder,
+        raw: &Bytes,
+        start: &dyn StateRead,
+    ) -> Result<Self, StateError> {
+        let tx = match decoder.decode(rules, raw) {
+            Ok(tx) => tx,
+            Err(Error::State(e)) => return Err(e),
+            Err(e) => {
+                let access = Access { complete: true, ..Access::default() };
+                return Ok(Self { env, body: Body::Refused(e), access });
+            }
+        };
+        let (verdict, access) = match &*tx {
+            Tx::Ethereum(evm) => (None, x_evm::access(evm, &env.evm, Some(start))),
+            Tx::Native(native) => {
+                let verdict = decoder.verify(native, start, &env.block.chain_id, rules.config)?;
+                let mut access = native.access(&env.block, start);
+                access.writes.push(x_bank::balance_key(&native.fee_payer, &native.fee.denom));
+                (Some(verdict), access)
+            }
+        };
+        Ok(Self { env, body: Body::Ready(tx, verdict), access })
+    }
+}
+
+impl Job for TxJob<'_> {
+    type Output = TxOutput;
+    type Scratch = x_evm::Scratch;
+
+    fn access(&self) -> &Access {
+        &self.access
+    }
+
+    fn run(&self, view: &dyn StateScan, scratch: &mut x_evm::Scratch) -> Result<Outcome<TxOutput>, StateError> {
+        match &self.body {
+            Body::Refused(error) => Ok(nothing(TxOutput::from_error(error.clone(), 0)?)),
+            Body::Ready(tx, verdict) => match (&**tx, verdict) {
+                (Tx::Ethereum(tx), _) => run_ethereum(&self.env.evm, tx, view, scratch),
+                (Tx::Native(tx), Some(verdict)) => run_native(&self.env.block, tx, verdict, view),
+                (Tx::Native(_), None) => Err(StateError::Storage("native transaction without verdict".into())),
+            },
+        }
+    }
+}
+
+fn nothing(output: TxOutput) -> Outcome<TxOutput> {
+    Outcome { writes: WriteSet::new(), deferred: Vec::new(), output }
+}
+
+fn run_ethereum(
+    env: &x_evm::Env,
+    tx: &x_evm::EvmTx,
+    view: &dyn StateScan,
+    scratch: &mut x_evm::Scratch,
+) -> Result<Outcome<TxOutput>, StateError> {
+    let ran = x_evm::execute(view, env, tx, scratch)?;
+    let output = match ran.outcome {
+        x_evm::Outcome::Included(included) => TxOutput::included(tx, *included),
+        x_evm::Outcome::Invalid(why) => {
+            TxOutput::rejected(why.codespace, why.code, why.message, tx.gas_limit())
+        }
+    };
+    Ok(Outcome { writes: ran.writes, deferred: ran.deferred, output })
+}
+
+/// Fee and sequence first, then the messages, all or none: a failed message keeps fee and sequence.
+pub(crate) fn run_native(
+    block: &BlockContext,
+    tx: &NativeTx,
+    verdict: &Verdict,
+    view: &dyn StateScan,
+) -> Result<Outcome<TxOutput>, StateError> {
+    let mut events = Vec::new();
+    let mut overlay = Overlay::new(view);
+    let mut ctx = TxContext { block, state: &mut overlay, events: &mut events };
+    let done = x_auth::deliver(tx, verdict, &mut ctx, pay_fee)?;
+    if !done.charged {
+        let error = done.result.err().unwrap_or_else(|| Error::sdk(module::codes::LOGIC, "not charged"));
+        return Ok(nothing(TxOutput::from_error(error, tx.gas_limit)?));
+    }
+    let output = TxOutput::native(done.result, tx.gas_limit, done.gas_used, events)?;
+    let buffered = overlay.finish()?;
+    Ok(Outcome { writes: buffered.writes, deferred: buffered.deferred, output })
+}
+
+/// Takes the fee: the payer is debited at once, the collector credited when the transaction settles.
+pub(crate) fn pay_fee(ctx: &mut TxContext<'_>, payer: &types::Address, fee: &Coin) -> module::Result<()> {
+    x_bank::pay_fee(ctx, payer, fee)
+}

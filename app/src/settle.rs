@@ -1,0 +1,95 @@
+//! What depends on the order of transactions: block gas and its cut-off, Ethereum indexes, who is new.
+use crate::job::{Body, TxJob};
+use crate::tx::Tx;
+use crate::receipt::{TxOutput, evm_data, evm_events};
+use executor::{Outcome, Settle};
+use module::{BlockContext, codes};
+use state::{StateError, TxIndex, WriteSet};
+use std::collections::BTreeSet;
+use types::Address;
+
+/// The running totals of a block.
+#[derive(Debug)]
+pub(crate) struct Totals {
+    height: u64,
+    time_s: u64,
+    gas_limit: u64,
+    /// Gas of all transactions.
+    pub(crate) gas_used: u64,
+    /// Gas of Ethereum transactions: what the Ethereum header counts (chain.md rule 15).
+    pub(crate) evm_gas_used: u64,
+    evm_count: u64,
+    log_count: u64,
+    /// Who may be new, in the order account numbers are given out.
+    pub(crate) arrivals: Arrivals,
+}
+
+impl Totals {
+    pub(crate) fn new(block: &BlockContext, arrivals: Arrivals) -> Self {
+        let (height, time_s, gas_limit) = (block.height, block.time.unix(), block.gas_limit);
+        Self { height, time_s, gas_limit, gas_used: 0, evm_gas_used: 0, evm_count: 0, log_count: 0, arrivals }
+    }
+}
+
+impl Settle<TxJob<'_>> for Totals {
+    fn settle(
+        &mut self,
+        _index: TxIndex,
+        job: &TxJob<'_>,
+        outcome: &mut Outcome<TxOutput>,
+    ) -> Result<(), StateError> {
+        if !outcome.output.counts() {
+            return Ok(());
+        }
+        // chain.md rule 13: included if and only if gas used so far and its limit fit.
+        let limit = outcome.output.result.gas_wanted;
+        let left = self.gas_limit.saturating_sub(self.gas_used);
+        if limit > left {
+            outcome.writes.clear();
+            outcome.deferred.clear();
+            let log = format!("no block gas left to run tx: want {limit}, left {left}: out of gas");
+            outcome.output = TxOutput::rejected("sdk", codes::OUT_OF_GAS, log, limit);
+            return Ok(());
+        }
+        let output = &mut outcome.output;
+        self.gas_used += output.result.gas_used;
+        if let Some(receipt) = &mut output.evm {
+            self.evm_gas_used += receipt.gas_used;
+            receipt.index = self.evm_count;
+            receipt.cumulative_gas_used = self.evm_gas_used;
+            receipt.first_log = self.log_count;
+            self.evm_count += 1;
+            self.log_count += receipt.logs.len() as u64;
+            output.result.data = evm_data(receipt, &output.returned, &output.vm_error, self.height, self.time_s);
+            if let Body::Ready(tx, _) = &job.body
+                && let Tx::Ethereum(tx) = &**tx
+            {
+                output.result.events.extend(evm_events(receipt, tx.to(), tx.value()));
+            }
+        }
+        self.arrivals.see(&outcome.writes);
+        Ok(())
+    }
+}
+
+/// Addresses that were credited, or whose record was written, in the order they were first met: begin block, then
+/// transactions in order, then end block; within each, ascending (chain.md rule 5).
+#[derive(Debug, Default)]
+pub(crate) struct Arrivals {
+    order: Vec<Address>,
+    seen: BTreeSet<Address>,
+}
+
+impl Arrivals {
+    /// Takes note of what one phase or transaction wrote.
+    pub(crate) fn see(&mut self, writes: &WriteSet) {
+        let mut fresh = x_bank::touched_accounts(writes);
+        fresh.retain(|who| !self.seen.contains(who));
+        self.order.extend(&fresh);
+        self.seen.extend(fresh);
+    }
+    /// In order, without repeats.
+    pub(crate) fn into_order(self) -> Vec<Address> {
+        self.order
+    }
+}
