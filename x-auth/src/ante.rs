@@ -22,6 +22,8 @@ pub enum Purpose {
     Execute,
     /// To estimate its gas: no signatures, no gas limit, any fee.
     Simulate,
+    /// To be run at genesis (`gen_txs`): signed for account number 0, and free.
+    Genesis,
 }
 
 /// Takes the fee from its payer: the bank's part, passed in because the bank stands above this crate.
@@ -92,7 +94,8 @@ pub fn prepare(
     if !tx.fee.granter.is_empty() {
         return Err(invalid("fee grants are not enabled".into()));
     }
-    let memo = tx.body.memo.chars().count() as u64;
+    // Bytes, though the SDK's text says characters.
+    let memo = tx.body.memo.len() as u64;
     if memo > params.max_memo_characters {
         let why = format!("maximum number of characters is {} but received {memo} characters: memo too large", params.max_memo_characters);
         return Err(Error::sdk(codes::MEMO_TOO_LARGE, why));
@@ -121,7 +124,7 @@ pub fn prepare(
     let signers = signers(&tx, &addresses, config)?;
     too_many(signers.iter().map(|s| s.key.as_ref().map_or(1, key_count)).fold(0, u64::saturating_add), params)?;
     let gas_limit = match purpose {
-        Purpose::Execute => tx.fee.gas_limit,
+        Purpose::Execute | Purpose::Genesis => tx.fee.gas_limit,
         Purpose::Simulate => i64::MAX as u64,
     };
     Ok(NativeTx { tx, messages, signers, fee, fee_payer, gas_limit, params: params.clone(), purpose })

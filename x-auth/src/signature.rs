@@ -111,7 +111,7 @@ pub struct VerifyAt<'a> {
     pub chain_id: &'a str,
     /// The chain's names.
     pub config: &'a types::ChainConfig,
-    /// Whether it is a genesis transaction: signed for account number 0.
+    /// Whether it is a genesis transaction, signed for account number 0 (as [`Purpose::Genesis`] implies).
     pub genesis: bool,
 }
 
@@ -173,7 +173,7 @@ fn verify_one(
         return Ok(key);
     }
     let key = key.ok_or_else(|| Error::sdk(codes::INVALID_PUBKEY, "pubkey on account is not set: invalid pubkey"))?;
-    let number = if at.genesis { 0 } else { account.number };
+    let number = if at.genesis || tx.purpose == Purpose::Genesis { 0 } else { account.number };
     let mut covered = |key: &PublicKey, mode: SignMode, signature: &[u8]| -> Result<bool> {
         Ok(check(key, &sign_bytes(tx, signer, mode, at.chain_id, number)?, signature))
     };
@@ -182,7 +182,8 @@ fn verify_one(
             // One signature a key, in the keys' order: a bit cannot be set twice.
             let mut good = parts.len() >= *threshold as usize;
             for ((i, mode), signature) in parts.iter().zip(signatures) {
-                good = good && keys.get(*i).is_some_and(|_| true) && covered(&keys[*i], *mode, signature)?;
+                let Some(key) = keys.get(*i) else { return Err(bad(format!("multisig without key {i}"))) };
+                good = good && covered(key, *mode, signature)?;
             }
             good
         }

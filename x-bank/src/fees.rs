@@ -19,10 +19,15 @@ pub fn pay_fee(ctx: &mut TxContext<'_>, payer: &Address, fee: &Coin) -> Result<(
         state => state,
     })?;
     let collector = module_address(FEE_COLLECTOR);
-    ctx.state.defer(Deferral::Add(balance_key(&collector, &fee.denom), Delta::plus(fee.amount)));
+    ctx.state.defer(Deferral::Add(fee_key(&fee.denom), Delta::plus(fee.amount)));
     let config = ctx.block.config.clone();
     ctx.events.extend(events::payment(&config, payer, &collector, std::slice::from_ref(fee)));
     Ok(())
+}
+
+/// Where fees in `denom` end up: the key that every transaction defers an addition to.
+pub fn fee_key(denom: &str) -> state::Key {
+    balance_key(&module_address(FEE_COLLECTOR), denom)
 }
 
 /// What [`pay_fee`] touches beside the collector.

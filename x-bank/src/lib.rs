@@ -18,7 +18,7 @@ pub use balance::{
     STORE, balance, balance_key, burn, credit, debit, mint, parse_balance_key, supply, supply_key, transfer,
 };
 pub use bank::Bank;
-pub use fees::{FEE_COLLECTOR, fee_access, pay_fee};
+pub use fees::{FEE_COLLECTOR, fee_access, fee_key, pay_fee};
 pub use fold::{fold_reverse_index, owner_key, touched_accounts};
 pub use messages::GAS_PER_COIN;
 pub use params::{

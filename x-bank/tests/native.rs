@@ -426,3 +426,118 @@ fn fees_are_deferred_and_coins_are_never_lost() {
         .unwrap();
     assert_eq!(Ok(sum), x_bank::supply(&chain.state, "abraid"));
 }
+
+/// A transaction that `simd tx sign --sign-mode direct` made (CosmJS keeps it as a test vector): chain
+/// "simd-testing", account 1, sequence 0.
+#[test]
+fn a_transaction_signed_by_the_sdk_is_good() {
+    let body = "0a90010a1c2f636f736d6f732e62616e6b2e763162657461312e4d736753656e6412700a2d636f736d6f7331706b707472653766646b6c366766727a6c65736a6a766878686c63337234676d6d6b38727336122d636f736d6f7331717970717870713971637273737a673270767871367273307a716733797963356c7a763778751a100a0575636f736d120731323334353637";
+    let auth_info = "0a4e0a460a1f2f636f736d6f732e63727970746f2e736563703235366b312e5075624b657912230a21034f04181eeba35391b858633a765c4a0c189697b40d216354d50890d350c7029012040a02080112130a0d0a0575636f736d12043230303010c09a0c";
+    let signature = "c9dd20e07464d3a688ff4b710b1fbc027e495e797cfa0b4804da2ed117959227772de059808f765aa29b8f92edf30f4c2c5a438e30d3fe6897daa7141e3ce6f9";
+    let [body, auth_info, signature] = [body, auth_info, signature].map(|t| hex::decode(t).unwrap());
+    let bytes = [vec![0x0a, 0x93, 1], body, vec![0x12, 0x65], auth_info, vec![0x1a, 0x40], signature].concat();
+    let config = ChainConfig { bech32_prefix: "cosmos".into(), base_denom: "ucosm".into(), ..ChainConfig::braid() };
+    let bank = Bank::new([]);
+    let decode = |bytes: Vec<u8>| {
+        let tx = x_auth::tx::decode(bytes.into())?;
+        let messages = x_auth::tx::decode_messages(&tx, |url, value| bank.decode(url, value))?;
+        ante::prepare(tx, messages, &config, &x_auth::DEFAULT_PARAMS, Purpose::Execute)
+    };
+    let tx = decode(bytes.clone()).unwrap();
+    assert_eq!((tx.fee.to_string(), tx.gas_limit), ("2000ucosm".to_owned(), 200_000));
+    let who = tx.signers[0].address;
+    assert_eq!(bech32_address("cosmos", &who), "cosmos1pkptre7fdkl6gfrzlesjjvhxhlc3r4gmmk8rs6");
+    let mut state = Overlay::new(&state::EmptyState);
+    x_auth::assign_numbers(&mut state, &config, [Address::ZERO, who]).unwrap();
+    let good = |tx: &NativeTx, chain_id: &str| {
+        let at = VerifyAt { chain_id, config: &config, genesis: false };
+        ante::verify(tx, &state, at, &mut verify_signature).unwrap().is_good()
+    };
+    assert!(good(&tx, "simd-testing"));
+    assert!(!good(&tx, "simd-testing-2"));
+
+    // Any flipped bit is refused by some check, and nothing panics.
+    for bit in 0..bytes.len() * 8 {
+        let mut other = bytes.clone();
+        other[bit / 8] ^= 1 << (bit % 8);
+        assert!(!decode(other).is_ok_and(|tx| good(&tx, "simd-testing")), "bit {bit}");
+    }
+    for cut in 0..bytes.len() {
+        assert!(decode(bytes[..cut].to_vec()).is_err(), "cut at {cut}");
+    }
+}
+
+#[test]
+fn two_of_three_keys_sign_for_a_multisig() {
+    use cosmrs::proto::cosmos::{
+        crypto::multisig::v1beta1::{CompactBitArray, MultiSignature},
+        tx::{
+            signing::v1beta1::SignMode,
+            v1beta1::{ModeInfo, SignerInfo, TxRaw, mode_info},
+        },
+    };
+    let multi = x_auth::PublicKey::Multisig { threshold: 2, keys: [1, 2, 3].map(|n| key(n).public()).to_vec() };
+    let who = multi.address();
+    let mut chain = Chain::new();
+    chain.run(x_auth::sign_direct(&key(4), &chain.signing(4), &draft(vec![send(&at(4), &who, &[coin(FEE * 4, "abraid")])]))).0.result.unwrap();
+    let mut overlay = Overlay::new(&chain.state);
+    x_auth::assign_numbers(&mut overlay, &chain.block.config, [who]).unwrap();
+    let writes = overlay.settle().unwrap();
+    chain.apply(writes);
+    let number = x_auth::account(&chain.state, &who).unwrap().unwrap().number;
+    let message = send(&who, &at(1), &[coin(1, "abraid")]);
+    let json = chain.bank.decode(&message.type_url, &message.value).unwrap().unwrap().amino_json().unwrap();
+    let draft = draft(vec![message]);
+    // Who signs, and which bits are set.
+    let tx = |signers: &[u8], bits: u8, sequence: u64| {
+        let single = |_: &u8| {
+            let single = mode_info::Single { mode: SignMode::LegacyAminoJson.into() };
+            ModeInfo { sum: Some(mode_info::Sum::Single(single)) }
+        };
+        let parts = mode_info::Multi {
+            bitarray: Some(CompactBitArray { extra_bits_stored: 3, elems: vec![bits] }),
+            mode_infos: signers.iter().map(single).collect(),
+        };
+        let info = SignerInfo {
+            public_key: Some(multi.to_any()),
+            mode_info: Some(ModeInfo { sum: Some(mode_info::Sum::Multi(parts)) }),
+            sequence,
+        };
+        let doc = x_auth::amino::SignDoc {
+            chain_id: CHAIN,
+            account_number: number,
+            sequence,
+            fee: &draft.fee,
+            gas_limit: draft.gas_limit,
+            payer: "",
+            memo: "",
+            timeout_height: 0,
+            messages: vec![json.clone()],
+        };
+        let signatures = signers.iter().map(|n| key(*n).sign(&doc.bytes())).collect();
+        TxRaw {
+            body_bytes: draft.body_bytes(),
+            auth_info_bytes: draft.auth_info_bytes(vec![info]),
+            signatures: vec![MultiSignature { signatures }.encode_to_vec()],
+        }
+        .encode_to_vec()
+    };
+    assert_eq!(chain.refusal(tx(&[1], 0b1000_0000, 0)).1, 4, "one is not two");
+    assert_eq!(chain.refusal(tx(&[1, 3], 0b1100_0000, 0)).1, 4, "the third signed, the second is claimed");
+    assert_eq!(chain.refusal(tx(&[1, 3], 0b1000_0000, 0)).1, 2, "two signatures for one bit");
+    let bytes = tx(&[1, 2], 0b1100_0000, 0);
+    let size = bytes.len() as u64;
+    let (delivered, events) = chain.run(bytes);
+    delivered.result.unwrap();
+    assert_eq!(delivered.gas_used, 10 * size + 1_000 + 21_000 + 30_000);
+    assert_eq!(events.iter().filter(|e| e.attributes[0].0 == "signature").count(), 2);
+    chain.run(tx(&[1, 3], 0b1010_0000, 1)).0.result.unwrap();
+    assert_eq!(x_auth::account(&chain.state, &who).unwrap().unwrap().pub_key, Some(multi.to_any()));
+}
+
+#[test]
+fn signatures_and_checks_can_be_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<NativeTx>();
+    shared::<x_auth::Verdict>();
+}
