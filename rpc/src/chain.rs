@@ -1,7 +1,8 @@
 //! What the servers read of the app, with the store's type erased.
-use app::{AppError, CheckKind, ChainInfo, Query, QueryResult, StoredBlock, TxPlace, TxResult};
+use app::{App, AppError, CheckKind, ChainInfo, Query, QueryResult, StoredBlock, TxPlace, TxResult};
 use module::BlockContext;
-use state::StateScan;
+use state::{CommitStore, StateScan};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use types::{Address, B256, Bytes, U256};
 
@@ -30,17 +31,73 @@ pub trait Chain: Send + Sync + 'static {
     /// The next nonce of `who`, counting transactions that wait.
     fn pending_sequence(&self, who: &Address) -> Result<u64, AppError>;
     /// Base fee of the next block.
-    fn next_base_fee(&self) -> U256;
+    fn next_base_fee(&self) -> Result<U256, AppError>;
     /// State after the block `height`; 0 is the latest.
     fn state_at(&self, height: u64) -> Result<State, AppError>;
     /// What transactions of the committed block `height` saw.
     fn context_at(&self, height: u64) -> Result<BlockContext, AppError>;
     /// What transactions of the next block will see, as far as it is known.
-    fn next_context(&self) -> BlockContext;
+    fn next_context(&self) -> Result<BlockContext, AppError>;
+    /// Who may not be sent value: module accounts.
+    fn blocked(&self) -> Arc<BTreeSet<Address>>;
     /// Gas of a simulation, at most.
     fn call_gas_cap(&self) -> u64;
     /// Checks a transaction.
     fn check_tx(&self, tx: &Bytes, kind: CheckKind) -> TxResult;
     /// Answers an ABCI query.
     fn query(&self, query: &Query) -> QueryResult;
+}
+
+impl<S: CommitStore> Chain for App<S> {
+    fn height(&self) -> u64 {
+        self.height()
+    }
+    fn oldest_height(&self) -> u64 {
+        self.oldest_height()
+    }
+    fn initial_height(&self) -> u64 {
+        self.initial_height()
+    }
+    fn info(&self) -> Option<Arc<ChainInfo>> {
+        self.chain()
+    }
+    fn block(&self, height: u64) -> Result<Option<Arc<StoredBlock>>, AppError> {
+        self.block(height)
+    }
+    fn find_tx(&self, hash: &B256) -> Result<Option<TxPlace>, AppError> {
+        self.find_tx(hash)
+    }
+    fn find_block(&self, hash: &B256) -> Result<Option<u64>, AppError> {
+        self.find_block(hash)
+    }
+    fn pending_raw(&self, eth_hash: &B256) -> Option<Bytes> {
+        self.pending_raw(eth_hash)
+    }
+    fn pending_sequence(&self, who: &Address) -> Result<u64, AppError> {
+        self.pending_sequence(who)
+    }
+    fn next_base_fee(&self) -> Result<U256, AppError> {
+        self.next_base_fee()
+    }
+    fn state_at(&self, height: u64) -> Result<State, AppError> {
+        Ok(Box::new(self.state_at(height)?))
+    }
+    fn context_at(&self, height: u64) -> Result<BlockContext, AppError> {
+        self.context_at(height)
+    }
+    fn next_context(&self) -> Result<BlockContext, AppError> {
+        self.next_context()
+    }
+    fn blocked(&self) -> Arc<BTreeSet<Address>> {
+        self.blocked()
+    }
+    fn call_gas_cap(&self) -> u64 {
+        self.call_gas_cap()
+    }
+    fn check_tx(&self, tx: &Bytes, kind: CheckKind) -> TxResult {
+        self.check_tx(tx, kind)
+    }
+    fn query(&self, query: &Query) -> QueryResult {
+        self.query(query)
+    }
 }

@@ -11,6 +11,6 @@ mod comet;
 
 pub use chain::{Chain, State};
 pub use comet::{PoolView, SoloIdentity, SoloNode, SoloValidator, serve_comet_rpc};
-pub use eth::{JsonRpcOptions, METHODS, serve_json_rpc};
+pub use eth::{JsonRpcOptions, methods, serve_json_rpc};
 pub use serve::{RpcError, ServerHandle};
 pub use submit::{BoxFuture, Submit, SubmitError};

@@ -49,3 +49,13 @@ impl ServerHandle {
 pub(crate) async fn bind(addr: SocketAddr, what: &'static str) -> Result<tokio::net::TcpListener, RpcError> {
     tokio::net::TcpListener::bind(addr).await.map_err(|source| RpcError::Bind { addr, what, source })
 }
+
+/// The listener in the form servers take, with the real address.
+pub(crate) fn listening(
+    listener: tokio::net::TcpListener,
+    addr: SocketAddr,
+    what: &'static str,
+) -> Result<(std::net::TcpListener, SocketAddr), RpcError> {
+    let bound = listener.local_addr().and_then(|real| Ok((listener.into_std()?, real)));
+    bound.map_err(|source| RpcError::Bind { addr, what, source })
+}
