@@ -1,4 +1,5 @@
 //! Calls that change nothing: `eth_call` and `eth_estimateGas`, over any state.
+use crate::db::Failed;
 use crate::env::Env;
 use crate::execute::fatal;
 use crate::machine::{self, EvmError, Scratch};
@@ -73,7 +74,11 @@ const TRANSFER_GAS: u64 = 21_000;
 /// Reverts with their data; halts and refusals in geth's words.
 pub fn call(view: &dyn StateScan, env: &Env, call: &Call, gas_cap: u64) -> Result<Called, CallError> {
     let gas = call.gas.map_or(gas_cap, |gas| gas.min(gas_cap));
-    match attempt(view, env, call, gas, &mut Scratch::default())? {
+    let done = attempt(view, env, call, gas, &mut Scratch::default()).map_err(|e| match e {
+        CallError::Failed(why) => CallError::Failed(format!("err: {why} (supplied gas {gas})")),
+        other => other,
+    })?;
+    match done {
         ExecutionResult::Success { logs, output, gas, .. } => {
             let (Output::Call(data) | Output::Create(data, _)) = output;
             Ok(Called { output: data.0, gas_used: gas.tx_gas_used(), logs })
@@ -169,7 +174,10 @@ fn try_limit(
             InvalidTransaction::CallGasCostMoreThanGasLimit { .. }
             | InvalidTransaction::GasFloorMoreThanGasLimit { .. },
         )) => Ok(None),
-        Err(e) => Err(refusal(e, env, call)),
+        Err(e) => match refusal(e, env, call) {
+            CallError::Failed(why) => Err(CallError::Failed(format!("failed with {limit} gas: {why}"))),
+            other => Err(other),
+        },
     }
 }
 
@@ -188,7 +196,7 @@ fn refusal(error: EvmError, env: &Env, call: &Call) -> CallError {
     match error {
         EVMError::Transaction(reason) => CallError::Failed(match reason {
             InvalidTransaction::CallGasCostMoreThanGasLimit { initial_gas, gas_limit } => {
-                format!("err: intrinsic gas too low: have {gas_limit}, want {initial_gas} (supplied gas {gas_limit})")
+                format!("intrinsic gas too low: have {gas_limit}, want {initial_gas}")
             }
             InvalidTransaction::LackOfFundForMaxFee { fee, balance } => {
                 format!("insufficient funds for gas * price + value: address {from} have {balance} want {fee}")
@@ -211,6 +219,13 @@ fn run(
     gas: u64,
     scratch: &mut Scratch,
 ) -> Result<ExecutionResult, EvmError> {
+    let from = call.from.unwrap_or(Address::ZERO);
+    // geth asks for value and fee together, also where the fee is nothing.
+    let balance = x_bank::balance(view, &from, &env.config.base_denom).map_err(Failed)?;
+    if call.value > balance {
+        let (fee, balance) = (Box::new(call.value), Box::new(balance));
+        return Err(EVMError::Transaction(InvalidTransaction::LackOfFundForMaxFee { fee, balance }));
+    }
     let mut env = env.clone();
     let free = call.fee_cap.unwrap_or(0) == 0 && call.tip_cap.unwrap_or(0) == 0;
     env.cfg.disable_nonce_check = true;
@@ -224,15 +239,15 @@ fn run(
         env.block.basefee = 0;
     }
     let tx = TxEnv {
-        tx_type: if !call.authorizations.is_empty() { 4 } else { 2 },
-        caller: call.from.unwrap_or(Address::ZERO),
+        tx_type: if call.authorizations.is_empty() { 2 } else { 4 },
+        caller: from,
         gas_limit: gas,
         gas_price: call.fee_cap.unwrap_or(0),
         gas_priority_fee: Some(call.tip_cap.unwrap_or(0)),
         kind: call.to.map_or(TxKind::Create, TxKind::Call),
         value: call.value,
         data: call.data.clone().into(),
-        nonce: x_auth::sequence(view, &call.from.unwrap_or(Address::ZERO)).map_err(crate::db::Failed)?,
+        nonce: x_auth::sequence(view, &from).map_err(Failed)?,
         chain_id: Some(env.cfg.chain_id),
         access_list: call.access_list.clone(),
         authorization_list: call.authorizations.iter().cloned().map(Either::Left).collect(),
