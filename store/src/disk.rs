@@ -3,7 +3,7 @@
 //! # Commit
 //! 1. `stage` hashes a block on top of the newest version. Nothing is written.
 //! 2. `commit` writes the height's record: change set, body, index entries and the meta record that vouches for them, in
-//!    one atomic step (`journal.rs`), and syncs the file.
+//!    one atomic step, syncs the file (`journal.rs`), and notes the height as acknowledged (`head.rs`).
 //! 3. The version is published together with its index entries: no reader sees one without the other, and none sees
 //!    what is not durable.
 //! 4. Index entries become look-ups in sled. They follow from the record, so this needs no sync of its own.
@@ -12,10 +12,11 @@
 //! A failure in 2 or 4 poisons the store: what reached the disk is unknown until it is opened again.
 //!
 //! # Opening
-//! Lock the folder; drop what an interrupted commit left; take the newest checkpoint that is whole and belongs to this
+//! Lock the folder; refuse a journal that lost acknowledged heights; drop what an interrupted commit left; take the newest checkpoint that is whole and belongs to this
 //! journal, else an older one, else genesis; apply the records above it, each checked against its hash, its predecessor
 //! and its app hash; load the last height's index entries. Anything that does not fit refuses with the reason: an
 //! acknowledged block is never dropped in silence.
+use crate::head::Head;
 use crate::history::{History, fits};
 use crate::journal::Journal;
 use crate::multistore::{CommitInfo, commit_info};
@@ -31,6 +32,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -42,6 +44,7 @@ pub struct SledStore {
     /// The newest height's index entries, published with its version.
     recent: RwLock<BTreeMap<Bytes, Bytes>>,
     journal: Journal,
+    head: Head,
     /// The first height; 0 before the first commit.
     first: RwLock<u64>,
     checkpoints: PathBuf,
@@ -76,9 +79,12 @@ impl SledStore {
         fs::create_dir_all(&checkpoints).map_err(|e| failed(&checkpoints, &e))?;
         let lock = lock(home)?;
         let journal = Journal::open(&home.join("journal"))?;
+        let head = Head::open(home)?;
         sync_folders(home)?;
         let bounds = journal.bounds()?;
-        journal.drop_above(bounds.map_or(0, |(_, last)| last))?;
+        let last = bounds.map_or(0, |(_, last)| last);
+        head.check(last)?;
+        journal.drop_above(last)?;
         let opened = match bounds {
             None => Opened { versions: Versions::new(&config), last: Digest::default(), bytes: 0 },
             Some((first, last)) => load(&journal, &checkpoints, &config, first, last)?,
@@ -97,6 +103,7 @@ impl SledStore {
             versions: opened.versions,
             recent: RwLock::new(recent),
             journal,
+            head,
             first: RwLock::new(first),
             checkpoints,
             history: History::default(),
@@ -140,6 +147,7 @@ impl SledStore {
         let commit_info = commit_info(height, staged.next.trees()).encode_to_vec();
         let meta = Meta { height, root, previous: writer.last, sections, commit_info };
         let (hash, bytes) = self.journal.append(&meta, [&changes, &record.body, index])?;
+        self.head.write(height, hash)?;
         writer.last = hash;
         writer.bytes += bytes;
         Ok(())
@@ -258,14 +266,30 @@ fn failed(path: &Path, e: &std::io::Error) -> StoreError {
     StoreError::Database(format!("{}: {e}", path.display()))
 }
 
+/// Tries again for a moment while `open` finds a lock taken: a process that ends, or a child between fork and exec,
+/// may hold it a little longer than it uses it.
+pub(crate) fn patiently<T>(mut open: impl FnMut() -> Result<T>) -> Result<T> {
+    for _ in 0..LOCK_TRIES {
+        match open() {
+            Err(StoreError::Locked(_)) => std::thread::sleep(LOCK_PAUSE),
+            result => return result,
+        }
+    }
+    open()
+}
+
+const LOCK_TRIES: u32 = 50;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
 fn lock(home: &Path) -> Result<File> {
     let path = home.join("LOCK");
     let file = File::create(&path).map_err(|e| failed(&path, &e))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
+    patiently(|| match file.try_lock() {
+        Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => Err(StoreError::Locked(home.display().to_string())),
         Err(TryLockError::Error(e)) => Err(failed(&path, &e)),
-    }
+    })?;
+    Ok(file)
 }
 
 /// New folders and files are found again after a power cut only once their folder is synced.

@@ -56,10 +56,17 @@ impl Journal {
             .segment_size(SEGMENT_BYTES)
             .flush_every_ms(Some(1000))
             .mode(sled::Mode::HighThroughput);
-        // sled panics on some damage.
-        let db = catch_unwind(AssertUnwindSafe(|| config.open()))
-            .map_err(|_| StoreError::Corrupt(format!("journal: sled cannot read {}", path.display())))?
-            .map_err(database)?;
+        // sled panics on some damage. It also releases its lock a little after it is closed; ours is held by now, so
+        // whoever has sled's is on the way out.
+        let db = crate::disk::patiently(|| {
+            match catch_unwind(AssertUnwindSafe(|| config.open())) {
+                Err(_) => Err(StoreError::Corrupt(format!("journal: sled cannot read {}", path.display()))),
+                Ok(Err(sled::Error::Io(e))) if e.to_string().contains("could not acquire lock") => {
+                    Err(StoreError::Locked(path.display().to_string()))
+                }
+                Ok(opened) => opened.map_err(database),
+            }
+        })?;
         let tree = |name: &str| db.open_tree(name).map_err(database);
         let (log, meta, index) = (tree("log")?, tree("meta")?, tree("index")?);
         let file = File::open(path.join("db")).map_err(|e| StoreError::Database(format!("journal: {e}")))?;

@@ -14,6 +14,7 @@ mod memory;
 mod codec;
 mod record;
 mod journal;
+mod head;
 mod checkpoint;
 mod history;
 mod disk;

@@ -21,10 +21,14 @@ impl Tree {
     pub fn apply(&mut self, changes: &[(&[u8], Option<Value>)], version: u64) -> u64 {
         assert!(changes.is_sorted_by(|a, b| a.0 < b.0), "changes come in key order, one a key");
         let parallel = changes.len() >= PARALLEL_CHANGES;
+        let mut there = vec![false; changes.len()];
+        if let Some(root) = &self.root {
+            find(root, changes, &mut there, parallel);
+        }
         let mut updates: Vec<Update<'_>> = Vec::with_capacity(changes.len());
         let mut structural = Vec::new();
-        for (key, value) in changes {
-            match (value, self.get(key).is_some()) {
+        for ((key, value), there) in changes.iter().zip(there) {
+            match (value, there) {
                 (Some(value), true) => updates.push((key, value.clone())),
                 (None, false) => {}
                 _ => structural.push((key, value)),
@@ -53,6 +57,28 @@ impl Tree {
     }
 }
 
+/// Marks the changes whose key is below `node`.
+fn find(node: &Node, changes: &[(&[u8], Option<Value>)], there: &mut [bool], parallel: bool) {
+    let Some((left, right)) = node.children() else {
+        for ((key, _), there) in changes.iter().zip(there) {
+            *there = **node.key() == **key;
+        }
+        return;
+    };
+    let split = changes.partition_point(|(key, _)| node.goes_left(key));
+    let ((low, high), (in_low, in_high)) = (changes.split_at(split), there.split_at_mut(split));
+    if parallel && low.len().min(high.len()) > PARALLEL_CHANGES {
+        rayon::join(|| find(left, low, in_low, true), || find(right, high, in_high, true));
+        return;
+    }
+    if !low.is_empty() {
+        find(left, low, in_low, parallel);
+    }
+    if !high.is_empty() {
+        find(right, high, in_high, parallel);
+    }
+}
+
 /// Carries `updates` to their leaves below `slot` and hashes what is new. Returns how many nodes that was.
 pub(super) fn seal(slot: &mut Arc<Node>, updates: &mut [Update<'_>], version: u64, parallel: bool) -> u64 {
     if updates.is_empty() && !slot.dirty {
@@ -62,7 +88,7 @@ pub(super) fn seal(slot: &mut Arc<Node>, updates: &mut [Update<'_>], version: u6
     if !updates.is_empty() {
         node.version = version;
     }
-    let split = updates.partition_point(|(key, _)| *key < &node.key[..]);
+    let split = updates.partition_point(|(key, _)| node.goes_left(key));
     let wide = parallel && node.height > SPLIT_ABOVE;
     let mut count = 1;
     if let Some((left, right)) = node.children_mut() {
@@ -75,7 +101,7 @@ pub(super) fn seal(slot: &mut Arc<Node>, updates: &mut [Update<'_>], version: u6
             count += seal(left, low, version, parallel) + seal(right, high, version, parallel);
         }
     } else if let [(key, value)] = updates {
-        assert!(*key == &*node.key, "an update ends at its own leaf");
+        assert!(**key == **node.key(), "an update ends at its own leaf");
         node.set_value(std::mem::take(value));
     } else {
         assert!(updates.is_empty(), "one change a key");

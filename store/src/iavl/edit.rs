@@ -10,22 +10,22 @@ const INNER: &str = "only inner nodes are taller than their sibling by two";
 pub(super) fn set(slot: &mut Arc<Node>, key: &[u8], value: Value, version: u64) -> bool {
     if slot.height == 0 {
         let old = Arc::clone(slot);
-        let order = key.cmp(&old.key);
+        let order = old.order(key);
         *slot = match order {
-            Ordering::Equal => Node::leaf(Arc::clone(&old.key), value, version),
+            Ordering::Equal => Node::leaf(Arc::clone(old.key()), value, version),
             Ordering::Less => {
                 let new = Node::leaf(key.into(), value, version);
-                Node::inner(Arc::clone(&old.key), new, old, version)
+                Node::inner(Arc::clone(old.key()), new, old, version)
             }
             Ordering::Greater => {
                 let new = Node::leaf(key.into(), value, version);
-                Node::inner(Arc::clone(&new.key), old, new, version)
+                Node::inner(Arc::clone(new.key()), old, new, version)
             }
         };
         return order == Ordering::Equal;
     }
     let node = own(slot, version);
-    let goes_left = key < &node.key[..];
+    let goes_left = node.goes_left(key);
     let (left, right) = node.children_mut().expect("height above 0");
     let was_there = set(if goes_left { left } else { right }, key, value, version);
     if !was_there {
@@ -42,11 +42,11 @@ pub(super) fn remove(slot: &mut Arc<Node>, key: &[u8], version: u64) {
 
 /// Returns the new smallest key of the subtree where it changed: the ancestor to whose right it lies takes it over.
 fn remove_below(slot: &mut Arc<Node>, key: &[u8], version: u64) -> Option<Arc<[u8]>> {
-    let goes_left = key < &slot.key[..];
+    let goes_left = slot.goes_left(key);
     let (left, right) = slot.children().expect("the walk ends above the leaf");
     // A removed leaf's sibling takes the parent's place, with its old version and hash.
     if goes_left && left.height == 0 {
-        let (sibling, smallest) = (Arc::clone(right), Arc::clone(&slot.key));
+        let (sibling, smallest) = (Arc::clone(right), Arc::clone(slot.key()));
         *slot = sibling;
         return Some(smallest);
     }
@@ -61,7 +61,7 @@ fn remove_below(slot: &mut Arc<Node>, key: &[u8], version: u64) -> Option<Arc<[u
         remove_below(left, key, version)
     } else {
         if let Some(smallest) = remove_below(right, key, version) {
-            node.key = smallest;
+            node.set_key(smallest);
         }
         None
     };

@@ -49,7 +49,7 @@ impl Tree {
                 walk(left, visit)?;
                 walk(right, visit)?;
             }
-            let (key, value) = (Arc::clone(&node.key), node.value().cloned());
+            let (key, value) = (Arc::clone(node.key()), node.value().cloned());
             visit(ExportNode { key, value, version: node.version, height: node.height })
         }
         self.root.as_ref().map_or(Control::Continue(()), |root| walk(root, visit))

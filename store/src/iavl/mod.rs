@@ -65,9 +65,9 @@ impl Tree {
     pub fn get(&self, key: &[u8]) -> Option<&Value> {
         let mut node = self.root.as_ref()?;
         while let Some((left, right)) = node.children() {
-            node = if key < &node.key[..] { left } else { right };
+            node = if node.goes_left(key) { left } else { right };
         }
-        (*node.key == *key).then(|| node.value()).flatten()
+        if **node.key() == *key { node.value() } else { None }
     }
     /// Sets `key`, as part of `version`. Returns whether the key was there.
     pub fn set(&mut self, key: &[u8], value: Value, version: u64) -> bool {

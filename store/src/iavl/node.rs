@@ -1,6 +1,7 @@
 //! A node of the tree, and how it is hashed (cosmos/iavl `node.go`, `writeHashBytes`).
 use sha2::{Digest, Sha256};
 use state::Value;
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 #[derive(Clone)]
@@ -14,7 +15,9 @@ pub(super) struct Node {
     /// Changed since it was last hashed. A dirty node's ancestors are dirty.
     pub(super) dirty: bool,
     /// A leaf's key; an inner node's smallest key of the right subtree.
-    pub(super) key: Arc<[u8]>,
+    key: Arc<[u8]>,
+    /// The key's first bytes: most comparisons end here, without a look at the key elsewhere in memory.
+    head: u64,
     body: Body,
 }
 
@@ -26,13 +29,28 @@ enum Body {
 
 impl Node {
     pub(super) fn leaf(key: Arc<[u8]>, value: Value, version: u64) -> Arc<Self> {
-        Arc::new(Self { hash: [0; 32], version, size: 1, height: 0, dirty: true, key, body: Body::Leaf(value) })
+        let (head, body) = (head(&key), Body::Leaf(value));
+        Arc::new(Self { hash: [0; 32], version, size: 1, height: 0, dirty: true, key, head, body })
     }
     pub(super) fn inner(key: Arc<[u8]>, left: Arc<Self>, right: Arc<Self>, version: u64) -> Arc<Self> {
-        let mut node =
-            Self { hash: [0; 32], version, size: 0, height: 0, dirty: true, key, body: Body::Inner(left, right) };
+        let (head, body) = (head(&key), Body::Inner(left, right));
+        let mut node = Self { hash: [0; 32], version, size: 0, height: 0, dirty: true, key, head, body };
         node.measure();
         Arc::new(node)
+    }
+    pub(super) fn key(&self) -> &Arc<[u8]> {
+        &self.key
+    }
+    pub(super) fn set_key(&mut self, key: Arc<[u8]>) {
+        (self.head, self.key) = (head(&key), key);
+    }
+    /// How `key` stands to this node's.
+    pub(super) fn order(&self, key: &[u8]) -> Ordering {
+        head(key).cmp(&self.head).then_with(|| key.cmp(&self.key))
+    }
+    /// Whether the way to `key` leads left.
+    pub(super) fn goes_left(&self, key: &[u8]) -> bool {
+        self.order(key) == Ordering::Less
     }
     pub(super) fn value(&self) -> Option<&Value> {
         match &self.body {
@@ -94,6 +112,14 @@ impl Node {
         self.hash = Sha256::digest(&bytes).into();
         self.dirty = false;
     }
+}
+
+/// The first 8 bytes as a number that sorts as they do; a shorter key is filled up with zeros, and so ties.
+fn head(key: &[u8]) -> u64 {
+    let mut bytes = [0; 8];
+    let len = key.len().min(8);
+    bytes[..len].copy_from_slice(&key[..len]);
+    u64::from_be_bytes(bytes)
 }
 
 /// Makes the node under `slot` part of `version` and writable: in place where no other version uses it, else a copy.

@@ -27,11 +27,11 @@ impl Tree {
         let mut node = self.root.as_ref()?;
         let mut path = Vec::new();
         while let Some((left, right)) = node.children() {
-            let goes_left = key < &node.key[..];
+            let goes_left = node.goes_left(key);
             path.push(step(node, left, right, goes_left));
             node = if goes_left { left } else { right };
         }
-        if *node.key != *key {
+        if **node.key() != *key {
             return None;
         }
         path.reverse();
@@ -50,7 +50,7 @@ impl Tree {
         let Some(mut node) = self.root.as_ref() else { return };
         let (mut last_left, mut last_right) = (None, None);
         while let Some((left, right)) = node.children() {
-            if key < &node.key[..] {
+            if node.goes_left(key) {
                 last_right = Some(right);
                 node = left;
             } else {
@@ -58,11 +58,11 @@ impl Tree {
                 node = right;
             }
         }
-        if *node.key < *key {
-            *below = Some(&node.key);
+        if **node.key() < *key {
+            *below = Some(node.key());
             *above = last_right.map(|n| edge(n, false));
         } else {
-            *above = Some(&node.key);
+            *above = Some(node.key());
             *below = last_left.map(|n| edge(n, true));
         }
     }
@@ -73,7 +73,7 @@ fn edge(mut node: &Node, greatest: bool) -> &[u8] {
     while let Some((left, right)) = node.children() {
         node = if greatest { right } else { left };
     }
-    &node.key
+    node.key()
 }
 
 fn step(node: &Node, left: &Node, right: &Node, goes_left: bool) -> InnerOp {

@@ -27,7 +27,7 @@ fn walk(
     descending: bool,
     visit: &mut dyn FnMut(&[u8], &Value) -> Control,
 ) -> Control {
-    let key = &node.key[..];
+    let key = &node.key()[..];
     let Some((left, right)) = node.children() else {
         let inside = key >= start && end.is_none_or(|end| key < end);
         return match node.value() {
