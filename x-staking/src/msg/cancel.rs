@@ -44,6 +44,9 @@ impl Message for Native<MsgCancelUnbondingDelegation> {
         }
         access
     }
+    fn amino_json(&self) -> Option<serde_json::Value> {
+        super::amino::cancel(&self.msg)
+    }
     fn gas(&self) -> u64 {
         160_000
     }

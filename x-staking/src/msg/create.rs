@@ -121,6 +121,9 @@ impl Message for Native<MsgCreateValidator> {
         access.extend(self.hooks.access(&p.operator, &p.operator, state));
         access
     }
+    fn amino_json(&self) -> Option<serde_json::Value> {
+        super::amino::create(&self.msg)
+    }
     fn gas(&self) -> u64 {
         200_000
     }

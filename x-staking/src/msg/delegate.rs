@@ -37,6 +37,9 @@ impl Message for Native<MsgDelegate> {
         }
         access
     }
+    fn amino_json(&self) -> Option<serde_json::Value> {
+        super::amino::delegate(&self.msg)
+    }
     fn gas(&self) -> u64 {
         120_000
     }

@@ -97,6 +97,9 @@ impl Message for Native<MsgEditValidator> {
         }
         access
     }
+    fn amino_json(&self) -> Option<serde_json::Value> {
+        super::amino::edit(&self.msg)
+    }
     fn gas(&self) -> u64 {
         80_000
     }

@@ -1,4 +1,5 @@
 //! Messages: one file each, with its checks and its execution.
+mod amino;
 mod cancel;
 mod create;
 mod delegate;

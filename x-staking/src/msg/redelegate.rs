@@ -109,6 +109,9 @@ impl Message for Native<MsgBeginRedelegate> {
         }
         access
     }
+    fn amino_json(&self) -> Option<serde_json::Value> {
+        super::amino::redelegate(&self.msg)
+    }
     fn gas(&self) -> u64 {
         250_000
     }

@@ -41,6 +41,9 @@ impl Message for Native<MsgUndelegate> {
         }
         access
     }
+    fn amino_json(&self) -> Option<serde_json::Value> {
+        super::amino::undelegate(&self.msg)
+    }
     fn gas(&self) -> u64 {
         180_000
     }
