@@ -12,6 +12,9 @@ use std::collections::BinaryHeap;
 const WINDOW_A_WORKER: u32 = 16;
 /// After how many commits the window is looked at: enough to tell 5 % from 30 %.
 const PERIOD: u32 = 32;
+/// After how many calm periods a window narrower than the workers are many widens again: each try costs up to a period
+/// of wasted runs.
+const PROBE: u32 = 4;
 /// How often a transaction may be cut short before it simply waits to be the head.
 const CUTS_MAX: u8 = 8;
 
@@ -123,6 +126,8 @@ struct Window {
     workers: u32,
     commits: u32,
     aborts: u32,
+    /// Periods in a row with next to nothing thrown away.
+    calm: u32,
 }
 
 impl Window {
@@ -133,9 +138,13 @@ impl Window {
             return;
         }
         if self.aborts * 10 > PERIOD * 3 {
-            self.size = (self.size / 2).max(self.workers);
+            // Down to the head alone: then nothing is run twice, as in a chain that nobody declared.
+            (self.size, self.calm) = ((self.size / 2).max(1), 0);
         } else if self.aborts * 20 < PERIOD {
-            self.size = (self.size * 2).min(self.workers * WINDOW_A_WORKER);
+            self.calm += 1;
+            if self.size >= self.workers || self.calm >= PROBE {
+                (self.size, self.calm) = ((self.size * 2).min(self.workers * WINDOW_A_WORKER), 0);
+            }
         }
         (self.commits, self.aborts) = (0, 0);
     }
@@ -156,7 +165,7 @@ impl Scheduler {
             ready: BinaryHeap::new(),
             cursor: 0,
             head: 0,
-            window: Window { size: workers * WINDOW_A_WORKER, workers, commits: 0, aborts: 0 },
+            window: Window { size: workers * WINDOW_A_WORKER, workers, commits: 0, aborts: 0, calm: 0 },
             committing: false,
             asleep: 0,
             halted: false,
@@ -242,7 +251,8 @@ impl State {
         !self.committing && self.phases[self.head as usize] != Phase::Running
     }
     fn more(&self) -> bool {
-        !self.ready.is_empty() || self.cursor < self.limit() || self.can_commit()
+        let fresh = |i: TxIndex| self.phases[i as usize] == Phase::Fresh;
+        !self.ready.is_empty() || self.can_commit() || (self.cursor.max(self.head)..self.limit()).any(fresh)
     }
     fn run(&mut self, index: TxIndex) {
         self.phases[index as usize] = Phase::Running;
