@@ -30,7 +30,10 @@ pub(crate) fn list(folder: &Path) -> Result<Vec<(u64, PathBuf)>, StoreError> {
     for entry in fs::read_dir(folder).map_err(|e| failed(folder, &e))? {
         let path = entry.map_err(|e| failed(folder, &e))?.path();
         let name = path.file_name().and_then(|n| n.to_str());
-        if let Some(height) = name.and_then(|n| n.strip_prefix("ckpt-")).and_then(|n| n.parse().ok()) {
+        if let Some(height) = name
+            .and_then(|n| n.strip_prefix("ckpt-"))
+            .and_then(|n| n.parse().ok())
+        {
             found.push((height, path));
         }
     }
@@ -38,19 +41,20 @@ pub(crate) fn list(folder: &Path) -> Result<Vec<(u64, PathBuf)>, StoreError> {
     Ok(found)
 }
 
-/// Writes `frozen` as a checkpoint, durably, and drops all but the newest `keep`.
-pub(crate) fn write(folder: &Path, frozen: &Frozen, record: Digest, keep: usize) -> Result<(), StoreError> {
+/// Writes `frozen` as a checkpoint, durably, and drops all but the newest `keep`. Returns its size in bytes.
+pub(crate) fn write(folder: &Path, frozen: &Frozen, record: Digest, keep: usize) -> Result<u64, StoreError> {
     let path = folder.join(format!("ckpt-{}", frozen.version().height));
     let temporary = path.with_extension("tmp");
     let result = write_file(&temporary, frozen, record)
         .and_then(|()| fs::rename(&temporary, &path))
-        .and_then(|()| File::open(folder)?.sync_all());
-    result.map_err(|e| failed(&path, &e))?;
+        .and_then(|()| File::open(folder)?.sync_all())
+        .and_then(|()| fs::metadata(&path));
+    let size = result.map_err(|e| failed(&path, &e))?.len();
     let all = list(folder)?;
     for (_, old) in &all[..all.len().saturating_sub(keep.max(1))] {
         fs::remove_file(old).map_err(|e| failed(old, &e))?;
     }
-    Ok(())
+    Ok(size)
 }
 
 /// Reads a checkpoint: its version, and the hash of the journal record of its height.
@@ -60,10 +64,17 @@ pub(crate) fn read(path: &Path) -> Result<(Frozen, Digest), StoreError> {
     let len = file.metadata().map_err(|e| failed(path, &e))?.len();
     let left = len.checked_sub(32).ok_or_else(|| corrupt("cut short"))?;
     let inner = BufReader::with_capacity(BUFFER_BYTES, file);
-    let mut source = Source { inner, hasher: blake3::Hasher::new(), left };
+    let mut source = Source {
+        inner,
+        hasher: blake3::Hasher::new(),
+        left,
+    };
     let (version, record, trees) = parse(&mut source).map_err(|e| corrupt(&e.to_string()))?;
     let mut footer = Digest::default();
-    source.inner.read_exact(&mut footer).map_err(|e| failed(path, &e))?;
+    source
+        .inner
+        .read_exact(&mut footer)
+        .map_err(|e| failed(path, &e))?;
     if source.left != 0 || source.hasher.finalize() != footer {
         return Err(corrupt("its hash does not match its bytes"));
     }
@@ -92,20 +103,30 @@ impl Sink {
 
 fn write_file(path: &Path, frozen: &Frozen, record: Digest) -> io::Result<()> {
     let inner = BufWriter::with_capacity(BUFFER_BYTES, File::create(path)?);
-    let mut sink = Sink { inner, hasher: blake3::Hasher::new() };
+    let mut sink = Sink {
+        inner,
+        hasher: blake3::Hasher::new(),
+    };
     let Version { height, root } = frozen.version();
     sink.put(MAGIC)?;
     sink.put(&FORMAT.to_be_bytes())?;
     sink.put(&height.to_be_bytes())?;
     sink.put(&root)?;
     sink.put(&record)?;
-    sink.put(&u32::try_from(frozen.trees().len()).unwrap_or(u32::MAX).to_be_bytes())?;
+    sink.put(
+        &u32::try_from(frozen.trees().len())
+            .unwrap_or(u32::MAX)
+            .to_be_bytes(),
+    )?;
     for (id, tree) in frozen.trees() {
         write_tree(&mut sink, *id, tree)?;
     }
     let footer = sink.hasher.finalize();
     sink.inner.write_all(footer.as_bytes())?;
-    sink.inner.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
+    sink.inner
+        .into_inner()
+        .map_err(io::IntoInnerError::into_error)?
+        .sync_all()
 }
 
 fn write_tree(sink: &mut Sink, id: StoreId, tree: &Tree) -> io::Result<()> {
@@ -127,7 +148,11 @@ fn write_tree(sink: &mut Sink, id: StoreId, tree: &Tree) -> io::Result<()> {
             bytes.extend_from_slice(value);
         }
         result = sink.put(&bytes);
-        if result.is_ok() { Control::Continue(()) } else { Control::Break(()) }
+        if result.is_ok() {
+            Control::Continue(())
+        } else {
+            Control::Break(())
+        }
     });
     result
 }
@@ -142,7 +167,10 @@ struct Source {
 
 impl Source {
     fn fill(&mut self, to: &mut [u8]) -> io::Result<()> {
-        self.left = self.left.checked_sub(to.len() as u64).ok_or_else(|| io::Error::other("cut short"))?;
+        self.left = self
+            .left
+            .checked_sub(to.len() as u64)
+            .ok_or_else(|| io::Error::other("cut short"))?;
         self.inner.read_exact(to)?;
         self.hasher.update(to);
         Ok(())
@@ -180,9 +208,14 @@ fn parse(source: &mut Source) -> io::Result<(Version, Digest, Trees)> {
     }
     let format = u32::from_be_bytes(source.array()?);
     if format != FORMAT {
-        return Err(io::Error::other(format!("format {format}, this program reads {FORMAT}")));
+        return Err(io::Error::other(format!(
+            "format {format}, this program reads {FORMAT}"
+        )));
     }
-    let version = Version { height: u64::from_be_bytes(source.array()?), root: source.array()? };
+    let version = Version {
+        height: u64::from_be_bytes(source.array()?),
+        root: source.array()?,
+    };
     let record = source.array()?;
     let stores = u32::from_be_bytes(source.array()?);
     if stores > MAX_STORES {
@@ -191,7 +224,10 @@ fn parse(source: &mut Source) -> io::Result<(Version, Digest, Trees)> {
     let mut trees = Trees::new();
     for _ in 0..stores {
         let name = String::from_utf8(source.bytes()?).ok();
-        let id = name.as_deref().and_then(StoreId::parse).ok_or_else(|| io::Error::other("bad store name"))?;
+        let id = name
+            .as_deref()
+            .and_then(StoreId::parse)
+            .ok_or_else(|| io::Error::other("bad store name"))?;
         trees.insert(id, parse_tree(source)?);
     }
     Ok((version, record, trees))
@@ -203,10 +239,50 @@ fn parse_tree(source: &mut Source) -> io::Result<Tree> {
         let ([height], version) = (source.array()?, source.uvarint()?);
         if height == 0 {
             let (key, value) = (source.bytes()?, source.bytes()?);
-            importer.leaf(key.into(), Value::from(value), version).map_err(io::Error::other)?;
+            importer
+                .leaf(key.into(), Value::from(value), version)
+                .map_err(io::Error::other)?;
         } else {
             importer.inner(height, version).map_err(io::Error::other)?;
         }
     }
     importer.finish().map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_layout_of_a_checkpoint_is_pinned() {
+        let mut bank = Tree::new();
+        bank.apply(&[(b"a", Some(Value::from("1"))), (b"b", Some(Value::new()))], 3);
+        let trees: Trees = [(StoreId::new("bank"), bank), (StoreId::new("evm"), Tree::new())].into();
+        let version = Version {
+            height: 300,
+            root: app_hash(&trees),
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let size = write(folder.path(), &Frozen::new(version, trees), [9; 32], 1).unwrap();
+        let [(height, path)] = &list(folder.path()).unwrap()[..] else {
+            panic!("one checkpoint")
+        };
+        let bytes = fs::read(path).unwrap();
+        assert_eq!((*height, size), (300, bytes.len() as u64));
+        let nodes = "00030161".to_owned() + "0131" + "00030162" + "00" + "0103";
+        let trees = "0462616e6b".to_owned() + "0000000000000003" + &nodes + "0365766d" + "0000000000000000";
+        let head = hex::encode(MAGIC)
+            + "00000001"
+            + "000000000000012c"
+            + &hex::encode(version.root)
+            + &"09".repeat(32);
+        let want = head + "00000002" + &trees;
+        assert_eq!(hex::encode(&bytes[..bytes.len() - 32]), want);
+        assert_eq!(
+            bytes[bytes.len() - 32..],
+            *blake3::hash(&bytes[..bytes.len() - 32]).as_bytes()
+        );
+        let (frozen, record) = read(path).unwrap();
+        assert_eq!((frozen.version(), record), (version, [9; 32]));
+    }
 }

@@ -21,10 +21,17 @@ impl<'a> Reader<'a> {
         Self { rest: bytes, what }
     }
     pub(crate) fn corrupt(&self, why: &str) -> StoreError {
-        StoreError::Corrupt(format!("{}: {why}, {} bytes before its end", self.what, self.rest.len()))
+        StoreError::Corrupt(format!(
+            "{}: {why}, {} bytes before its end",
+            self.what,
+            self.rest.len()
+        ))
     }
     pub(crate) fn take(&mut self, len: usize) -> Result<&'a [u8], StoreError> {
-        let (head, rest) = self.rest.split_at_checked(len).ok_or_else(|| self.corrupt("cut short"))?;
+        let (head, rest) = self
+            .rest
+            .split_at_checked(len)
+            .ok_or_else(|| self.corrupt("cut short"))?;
         self.rest = rest;
         Ok(head)
     }
@@ -61,7 +68,11 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
     pub(crate) fn finish(self) -> Result<(), StoreError> {
-        if self.rest.is_empty() { Ok(()) } else { Err(self.corrupt("bytes left over")) }
+        if self.rest.is_empty() {
+            Ok(())
+        } else {
+            Err(self.corrupt("bytes left over"))
+        }
     }
 }
 
@@ -85,7 +96,11 @@ mod tests {
         reader.finish().unwrap();
         assert!(Reader::new(&[0xff; 10], "test").uvarint().is_err());
         assert!(Reader::new(&[5, 1, 2], "test").bytes().is_err());
-        assert!(Reader::new(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1], "test").bytes().is_err());
+        assert!(
+            Reader::new(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1], "test")
+                .bytes()
+                .is_err()
+        );
         assert!(Reader::new(&[1], "test").finish().is_err());
     }
 }

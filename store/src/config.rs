@@ -13,8 +13,8 @@ pub struct Config {
     pub ring_nodes: u64,
     /// A checkpoint is written at every multiple of this height; 0 writes none for height's sake.
     pub checkpoint_interval: u64,
-    /// A checkpoint is also written when the journal has grown by this many bytes since the last; 0 writes none for
-    /// size's sake.
+    /// A checkpoint is also written when the journal has grown by this many bytes, and by as many as the last checkpoint
+    /// has, since then; 0 writes none for size's sake. So checkpoints at most double what is written.
     pub checkpoint_bytes: u64,
     /// How many checkpoints are kept; 0 counts as 1.
     pub checkpoints: usize,

@@ -20,7 +20,7 @@ use crate::head::Head;
 use crate::history::{History, fits};
 use crate::journal::Journal;
 use crate::multistore::{CommitInfo, commit_info};
-use crate::record::{Digest, Meta, Part, Section, decode_changes, decode_index, encode_changes, encode_index};
+use crate::record::{Digest, Draft, Meta, Part, decode_changes, decode_index, encode_changes, encode_index};
 use crate::versions::{Versions, empty};
 use crate::{Config, Frozen, Staged, checkpoint};
 use parking_lot::{Mutex, RwLock};
@@ -62,7 +62,9 @@ struct Writer {
     last: Digest,
     /// Journal bytes since the newest checkpoint.
     bytes: u64,
-    checkpoint: Option<JoinHandle<Result<()>>>,
+    /// The newest checkpoint's size.
+    size: u64,
+    checkpoint: Option<JoinHandle<Result<u64>>>,
     failed: Option<StoreError>,
 }
 
@@ -86,7 +88,12 @@ impl SledStore {
         head.check(last)?;
         journal.drop_above(last)?;
         let opened = match bounds {
-            None => Opened { versions: Versions::new(&config), last: Digest::default(), bytes: 0 },
+            None => Opened {
+                versions: Versions::new(&config),
+                last: Digest::default(),
+                bytes: 0,
+                size: 0,
+            },
             Some((first, last)) => load(&journal, &checkpoints, &config, first, last)?,
         };
         let (mut first, mut recent) = (0, BTreeMap::new());
@@ -97,10 +104,22 @@ impl SledStore {
             journal.put_index(&index)?;
             recent.extend(index.into_iter().map(|entry| (entry.key, entry.value)));
         }
-        let writer = Writer { last: opened.last, bytes: opened.bytes, checkpoint: None, failed: None };
+        let Opened {
+            versions,
+            last,
+            bytes,
+            size,
+        } = opened;
+        let writer = Writer {
+            last,
+            bytes,
+            size,
+            checkpoint: None,
+            failed: None,
+        };
         Ok(Self {
             config,
-            versions: opened.versions,
+            versions,
             recent: RwLock::new(recent),
             journal,
             head,
@@ -123,7 +142,9 @@ impl SledStore {
 
     /// Reads every record and checks its hash and its place in the chain. Returns how many there are.
     pub fn verify(&self) -> Result<u64> {
-        let Some((first, last)) = self.journal.bounds()? else { return Ok(0) };
+        let Some((first, last)) = self.journal.bounds()? else {
+            return Ok(0);
+        };
         let mut previous = Digest::default();
         for height in first..=last {
             let (meta, hash) = chained(&self.journal, height, previous)?;
@@ -136,17 +157,24 @@ impl SledStore {
     }
 
     fn poisoned(&self) -> Result<()> {
-        self.poison.read().clone().map_or(Ok(()), |why| Err(StoreError::Poisoned(why)))
+        self.poison
+            .read()
+            .clone()
+            .map_or(Ok(()), |why| Err(StoreError::Poisoned(why)))
     }
 
     /// Step 2.
     fn write(&self, writer: &mut Writer, staged: &Staged, record: &BlockRecord, index: &[u8]) -> Result<()> {
         let Version { height, root } = staged.version();
         let changes = encode_changes(&staged.changes);
-        let sections = [Section::of(&changes), Section::of(&record.body), Section::of(index)];
         let commit_info = commit_info(height, staged.next.trees()).encode_to_vec();
-        let meta = Meta { height, root, previous: writer.last, sections, commit_info };
-        let (hash, bytes) = self.journal.append(&meta, [&changes, &record.body, index])?;
+        let draft = Draft {
+            height,
+            root,
+            previous: writer.last,
+            commit_info,
+        };
+        let (hash, bytes) = self.journal.append(&draft, [&changes, &record.body, index])?;
         self.head.write(height, hash)?;
         writer.last = hash;
         writer.bytes += bytes;
@@ -161,15 +189,25 @@ impl SledStore {
             *first = staged.version().height;
         }
         self.versions.publish(staged);
-        *recent = record.index.iter().map(|entry| (entry.key.clone(), entry.value.clone())).collect();
+        *recent = record
+            .index
+            .iter()
+            .map(|entry| (entry.key.clone(), entry.value.clone()))
+            .collect();
     }
 
     /// Step 5.
     fn checkpoint(&self, writer: &mut Writer, frozen: &Frozen) {
         writer.reap(false);
-        let Config { checkpoint_interval: every, checkpoint_bytes: most, checkpoints: keep, .. } = self.config;
+        let Config {
+            checkpoint_interval: every,
+            checkpoint_bytes: most,
+            checkpoints: keep,
+            ..
+        } = self.config;
         let height = frozen.version().height;
-        let due = (every > 0 && height.is_multiple_of(every)) || (most > 0 && writer.bytes >= most);
+        let due = (every > 0 && height.is_multiple_of(every))
+            || (most > 0 && writer.bytes >= most.max(writer.size));
         if !due || writer.checkpoint.is_some() {
             return;
         }
@@ -187,8 +225,13 @@ impl Writer {
     /// Takes note of how the running checkpoint ended; waits for it where told to.
     fn reap(&mut self, wait: bool) {
         if let Some(running) = self.checkpoint.take_if(|running| wait || running.is_finished()) {
-            let result = running.join().unwrap_or_else(|_| Err(StoreError::Database("checkpoint: panicked".into())));
-            self.failed = result.err();
+            let result = running
+                .join()
+                .unwrap_or_else(|_| Err(StoreError::Database("checkpoint: panicked".into())));
+            match result {
+                Ok(size) => (self.size, self.failed) = (size, None),
+                Err(e) => self.failed = Some(e),
+            }
         }
     }
 }
@@ -221,9 +264,14 @@ impl CommitStore for SledStore {
         }
         let (oldest, latest) = (self.oldest(), self.latest().height);
         if height < oldest || height > latest {
-            return Err(StoreError::NoVersion { height, oldest, latest });
+            return Err(StoreError::NoVersion {
+                height,
+                oldest,
+                latest,
+            });
         }
-        self.history.get(height, &self.journal, &self.checkpoints, &self.config)
+        self.history
+            .get(height, &self.journal, &self.checkpoints, &self.config)
     }
     fn stage(&self, height: u64, changes: ChangeSet) -> Result<(AppHash, Staged)> {
         self.poisoned()?;
@@ -238,7 +286,8 @@ impl CommitStore for SledStore {
             e
         };
         let index = encode_index(&record.index);
-        self.write(&mut writer, &staged, &record, &index).map_err(poison)?;
+        self.write(&mut writer, &staged, &record, &index)
+            .map_err(poison)?;
         self.publish(&staged, &record);
         self.journal.put_index(&record.index).map_err(poison)?;
         self.checkpoint(&mut writer, &staged.next);
@@ -248,7 +297,9 @@ impl CommitStore for SledStore {
         if height > self.latest().height {
             return Ok(None);
         }
-        let Some((meta, _)) = self.journal.meta(height)? else { return Ok(None) };
+        let Some((meta, _)) = self.journal.meta(height)? else {
+            return Ok(None);
+        };
         Ok(Some(self.journal.read(&meta, Part::Body)?.into()))
     }
     fn find(&self, key: &[u8]) -> Result<Option<Bytes>> {
@@ -295,7 +346,9 @@ fn lock(home: &Path) -> Result<File> {
 /// New folders and files are found again after a power cut only once their folder is synced.
 fn sync_folders(home: &Path) -> Result<()> {
     for folder in [&home.join("journal"), home] {
-        File::open(folder).and_then(|f| f.sync_all()).map_err(|e| failed(folder, &e))?;
+        File::open(folder)
+            .and_then(|f| f.sync_all())
+            .map_err(|e| failed(folder, &e))?;
     }
     Ok(())
 }
@@ -304,6 +357,7 @@ struct Opened {
     versions: Versions,
     last: Digest,
     bytes: u64,
+    size: u64,
 }
 
 /// The stores of the last record must be those the store is opened with: their names are in the app hash.
@@ -314,7 +368,9 @@ fn check_stores(journal: &Journal, config: &Config, last: u64) -> Result<()> {
     let have: BTreeSet<&str> = info.store_infos.iter().map(|store| store.name.as_str()).collect();
     let want: BTreeSet<&str> = config.stores.iter().map(StoreId::name).collect();
     if have != want {
-        return Err(StoreError::Corrupt(format!("the database has stores {have:?}, opened with {want:?}")));
+        return Err(StoreError::Corrupt(format!(
+            "the database has stores {have:?}, opened with {want:?}"
+        )));
     }
     Ok(())
 }
@@ -334,7 +390,12 @@ fn load(journal: &Journal, checkpoints: &Path, config: &Config, first: u64, last
             Ok((frozen, hash))
         });
         match base.and_then(|(frozen, hash)| replay(journal, config, frozen, hash, height + 1, last)) {
-            Ok(opened) => return Ok(opened),
+            Ok(opened) => {
+                return Ok(Opened {
+                    size: fs::metadata(&path).map_or(0, |m| m.len()),
+                    ..opened
+                });
+            }
             Err(e) => reasons.push(e.to_string()),
         }
     }
@@ -374,7 +435,12 @@ fn replay(
         bytes += meta.sections.iter().map(|section| section.len).sum::<u64>();
         hash = next;
     }
-    Ok(Opened { versions, last: hash, bytes })
+    Ok(Opened {
+        versions,
+        last: hash,
+        bytes,
+        size: 0,
+    })
 }
 
 /// The record of `height`, which follows the one whose hash is `previous`.

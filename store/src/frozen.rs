@@ -2,8 +2,8 @@
 use crate::multistore::{self, Trees};
 use prost::Message;
 use state::{
-    Bytes, Control, Key, KeyRange, ProofOp, Proven, Snapshot, StateError, StateRead, StateScan, StoreError, Value,
-    Version,
+    Bytes, Control, Key, KeyRange, ProofOp, Proven, Snapshot, StateError, StateRead, StateScan, StoreError,
+    Value, Version,
 };
 use std::fmt;
 use std::sync::Arc;
@@ -19,7 +19,9 @@ struct Inner {
 
 impl fmt::Debug for Frozen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Frozen").field("version", &self.0.version).finish_non_exhaustive()
+        f.debug_struct("Frozen")
+            .field("version", &self.0.version)
+            .finish_non_exhaustive()
     }
 }
 
@@ -45,12 +47,19 @@ impl Frozen {
             value: tree.get(key.bytes()).cloned(),
             ops: vec![
                 op("ics23:iavl", key.bytes(), tree.prove(key.bytes()).encode_to_vec()),
-                op("ics23:simple", key.store().name().as_bytes(), store.encode_to_vec()),
+                op(
+                    "ics23:simple",
+                    key.store().name().as_bytes(),
+                    store.encode_to_vec(),
+                ),
             ],
         })
     }
     fn tree(&self, store: state::StoreId) -> Result<&crate::iavl::Tree, StateError> {
-        self.0.trees.get(&store).ok_or_else(|| StateError::Storage(format!("no such store: {}", store.name())))
+        self.0
+            .trees
+            .get(&store)
+            .ok_or_else(|| StateError::Storage(format!("no such store: {}", store.name())))
     }
 }
 
@@ -74,7 +83,9 @@ impl StateScan for Frozen {
     ) -> Result<(), StateError> {
         let mut pair = |key: &[u8], value: &Value| visit(&Key::new(range.store, &[key]), value);
         // Whether the visitor broke off is its own business.
-        let _ = self.tree(range.store)?.scan(&range.start, range.end.as_deref(), range.descending, &mut pair);
+        let _ = self
+            .tree(range.store)?
+            .scan(&range.start, range.end.as_deref(), range.descending, &mut pair);
         Ok(())
     }
 }

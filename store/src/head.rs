@@ -25,7 +25,12 @@ pub(crate) struct Head {
 impl Head {
     pub(crate) fn open(home: &Path) -> Result<Self, StoreError> {
         let path = home.join("HEAD");
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path);
         let file = file.map_err(|e| failed(&path, &e))?;
         Ok(Self { file, path })
     }
@@ -47,7 +52,9 @@ impl Head {
         let digest = blake3::hash(&slot[..48]);
         slot[48..].copy_from_slice(digest.as_bytes());
         let place = (height % 2) * SLOT_BYTES as u64;
-        self.file.write_all_at(&slot, place).map_err(|e| failed(&self.path, &e))
+        self.file
+            .write_all_at(&slot, place)
+            .map_err(|e| failed(&self.path, &e))
     }
     /// The newest whole slot.
     fn read(&self) -> io::Result<Option<(u64, Digest)>> {
@@ -87,7 +94,12 @@ mod tests {
         }
         head.check(4).unwrap();
         head.check(5).unwrap();
-        assert!(head.check(3).unwrap_err().to_string().contains("ends at height 3, but height 4 was committed"));
+        assert!(
+            head.check(3)
+                .unwrap_err()
+                .to_string()
+                .contains("ends at height 3, but height 4 was committed")
+        );
         // Height 4 lies in the first slot.
         head.file.write_all_at(&[9], 3).unwrap();
         assert_eq!(head.read().unwrap(), Some((3, [3; 32])));

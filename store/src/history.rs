@@ -29,7 +29,10 @@ impl History {
             kept.push(frozen.clone());
             return Ok(frozen);
         }
-        let near = kept.iter().filter(|f| f.version().height < height).max_by_key(|f| f.version().height);
+        let near = kept
+            .iter()
+            .filter(|f| f.version().height < height)
+            .max_by_key(|f| f.version().height);
         let base = base(height, near, journal, checkpoints, config)?;
         let frozen = advance(&base, height, journal)?;
         if kept.len() >= KEPT {
@@ -51,10 +54,11 @@ fn base(
 ) -> Result<Frozen, StoreError> {
     let above = near.map_or(0, |f| f.version().height);
     for (at, path) in checkpoint::list(checkpoints)?.into_iter().rev() {
-        if at <= height && at > above && let Ok((frozen, record)) = checkpoint::read(&path) {
-            if fits(&frozen, record, journal).is_ok() {
-                return Ok(frozen);
-            }
+        if (above + 1..=height).contains(&at)
+            && let Ok((frozen, record)) = checkpoint::read(&path)
+            && fits(&frozen, record, journal).is_ok()
+        {
+            return Ok(frozen);
         }
     }
     Ok(near.cloned().unwrap_or_else(|| empty(config)))
@@ -65,7 +69,10 @@ pub(crate) fn fits(frozen: &Frozen, record: Digest, journal: &Journal) -> Result
     let version = frozen.version();
     let (meta, hash) = journal.expect(version.height)?;
     if (meta.root, hash) != (version.root, record) {
-        let why = format!("checkpoint of height {} does not belong to this journal", version.height);
+        let why = format!(
+            "checkpoint of height {} does not belong to this journal",
+            version.height
+        );
         return Err(StoreError::Corrupt(why));
     }
     Ok(())
@@ -84,7 +91,10 @@ fn advance(base: &Frozen, height: u64, journal: &Journal) -> Result<Frozen, Stor
         for (tree, changes) in split(&mut trees, &changes)? {
             tree.edit(&changes, at);
         }
-        version = state::Version { height: at, root: meta.root };
+        version = state::Version {
+            height: at,
+            root: meta.root,
+        };
     }
     trees.values_mut().for_each(|tree| {
         tree.seal();
@@ -92,7 +102,9 @@ fn advance(base: &Frozen, height: u64, journal: &Journal) -> Result<Frozen, Stor
     let have = crate::multistore::app_hash(&trees);
     if have != version.root {
         let (have, want) = (hex::encode(have), hex::encode(version.root));
-        return Err(StoreError::Corrupt(format!("replay to height {height} gives app hash {have}, recorded {want}")));
+        return Err(StoreError::Corrupt(format!(
+            "replay to height {height} gives app hash {have}, recorded {want}"
+        )));
     }
     Ok(Frozen::new(version, trees))
 }

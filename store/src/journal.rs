@@ -12,7 +12,7 @@
 //! What sled does not do is done here (sled 0.34.7, read from its source): `flush` is `sync_file_range`, so the file is
 //! synced by us; values whose page passes a quarter of a segment go to blob files that are never synced, so chunks are
 //! small and segments large; transactions of thousands of operations balloon, so they are bounded.
-use crate::record::{Digest, Meta, Part, Section};
+use crate::record::{Digest, Draft, Meta, Part, Section};
 use sled::Transactional;
 use sled::transaction::TransactionError;
 use state::{Bytes, IndexEntry, StoreError};
@@ -58,29 +58,48 @@ impl Journal {
             .mode(sled::Mode::HighThroughput);
         // sled panics on some damage. It also releases its lock a little after it is closed; ours is held by now, so
         // whoever has sled's is on the way out.
-        let db = crate::disk::patiently(|| {
-            match catch_unwind(AssertUnwindSafe(|| config.open())) {
-                Err(_) => Err(StoreError::Corrupt(format!("journal: sled cannot read {}", path.display()))),
-                Ok(Err(sled::Error::Io(e))) if e.to_string().contains("could not acquire lock") => {
-                    Err(StoreError::Locked(path.display().to_string()))
-                }
-                Ok(opened) => opened.map_err(database),
+        let db = crate::disk::patiently(|| match catch_unwind(AssertUnwindSafe(|| config.open())) {
+            Err(_) => Err(StoreError::Corrupt(format!(
+                "journal: sled cannot read {}",
+                path.display()
+            ))),
+            Ok(Err(sled::Error::Io(e))) if e.to_string().contains("could not acquire lock") => {
+                Err(StoreError::Locked(path.display().to_string()))
             }
+            Ok(opened) => opened.map_err(database),
         })?;
         let tree = |name: &str| db.open_tree(name).map_err(database);
         let (log, meta, index) = (tree("log")?, tree("meta")?, tree("index")?);
         let file = File::open(path.join("db")).map_err(|e| StoreError::Database(format!("journal: {e}")))?;
-        Ok(Self { db, log, meta, index, file })
+        Ok(Self {
+            db,
+            log,
+            meta,
+            index,
+            file,
+        })
     }
 
     /// Writes a height's record, durably. Returns the record's hash and how many bytes it has.
-    pub(crate) fn append(&self, meta: &Meta, parts: [&[u8]; 3]) -> Result<(Digest, u64)> {
+    pub(crate) fn append(&self, draft: &Draft, parts: [&[u8]; 3]) -> Result<(Digest, u64)> {
+        let Draft {
+            height,
+            root,
+            previous,
+            commit_info,
+        } = draft.clone();
+        let meta = Meta {
+            height,
+            root,
+            previous,
+            sections: parts.map(Section::of),
+            commit_info,
+        };
         let (record, hash) = meta.encode();
         let mut chunks = Vec::new();
         for (part, bytes) in Part::ALL.into_iter().zip(parts) {
-            assert_eq!(Section::of(bytes), meta.sections[part as usize], "a record vouches for its own sections");
             let keyed = bytes.chunks(CHUNK_BYTES).zip(0..);
-            chunks.extend(keyed.map(|(chunk, i)| (chunk_key(meta.height, part, i), chunk)));
+            chunks.extend(keyed.map(|(chunk, i)| (chunk_key(height, part, i), chunk)));
         }
         let (early, last) = chunks.split_at(chunks.len().saturating_sub(TRANSACTION_CHUNKS));
         for (key, chunk) in early {
@@ -91,7 +110,7 @@ impl Journal {
                 for (key, chunk) in last {
                     log.insert(&key[..], *chunk)?;
                 }
-                metas.insert(&meta.height.to_be_bytes(), &record[..])?;
+                metas.insert(&height.to_be_bytes(), &record[..])?;
                 Ok(())
             })
             .map_err(|e| match e {
@@ -106,7 +125,9 @@ impl Journal {
     /// Puts on the disk what was written.
     pub(crate) fn sync(&self) -> Result<()> {
         self.db.flush().map_err(database)?;
-        self.file.sync_data().map_err(|e| StoreError::Database(format!("journal: fdatasync: {e}")))
+        self.file
+            .sync_data()
+            .map_err(|e| StoreError::Database(format!("journal: fdatasync: {e}")))
     }
 
     /// The first and last height, `None` before the first.
@@ -125,7 +146,8 @@ impl Journal {
 
     /// The record of `height`, which must be there, and its hash.
     pub(crate) fn expect(&self, height: u64) -> Result<(Meta, Digest)> {
-        self.meta(height)?.ok_or_else(|| StoreError::Corrupt(format!("record of height {height} is missing")))
+        self.meta(height)?
+            .ok_or_else(|| StoreError::Corrupt(format!("record of height {height} is missing")))
     }
 
     /// A section's bytes, checked against its hash.
@@ -140,7 +162,10 @@ impl Journal {
         }
         let have = Section::of(&bytes);
         if have != want {
-            return Err(corrupt(format!("its {} bytes do not match their hash ({} were written)", have.len, want.len)));
+            return Err(corrupt(format!(
+                "its {} bytes do not match their hash ({} were written)",
+                have.len, want.len
+            )));
         }
         Ok(bytes)
     }
@@ -157,13 +182,19 @@ impl Journal {
     /// them durable, and opening does it again for the last height.
     pub(crate) fn put_index(&self, index: &[IndexEntry]) -> Result<()> {
         for entry in index {
-            self.index.insert(&entry.key, &entry.value[..]).map_err(database)?;
+            self.index
+                .insert(&entry.key, &entry.value[..])
+                .map_err(database)?;
         }
         Ok(())
     }
 
     pub(crate) fn find(&self, key: &[u8]) -> Result<Option<Bytes>> {
-        Ok(self.index.get(key).map_err(database)?.map(|value| Bytes::copy_from_slice(&value)))
+        Ok(self
+            .index
+            .get(key)
+            .map_err(database)?
+            .map(|value| Bytes::copy_from_slice(&value)))
     }
 }
 
@@ -176,6 +207,8 @@ fn chunk_key(height: u64, part: Part, chunk: u32) -> [u8; 13] {
 }
 
 fn height_of(key: &[u8]) -> Result<u64> {
-    let bytes = key.try_into().map_err(|_| StoreError::Corrupt("journal: a record's key is no height".into()))?;
+    let bytes = key
+        .try_into()
+        .map_err(|_| StoreError::Corrupt("journal: a record's key is no height".into()))?;
     Ok(u64::from_be_bytes(bytes))
 }

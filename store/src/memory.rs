@@ -2,9 +2,7 @@
 use crate::versions::{Staged, Versions};
 use crate::{Config, Frozen};
 use parking_lot::RwLock;
-use state::{
-    AppHash, BlockRecord, Bytes, ChangeSet, CommitStore, Key, Proven, StoreError, Version,
-};
+use state::{AppHash, BlockRecord, Bytes, ChangeSet, CommitStore, Key, Proven, StoreError, Version};
 use std::collections::BTreeMap;
 
 /// A commit store in RAM. Versions older than the ring are gone; records and index entries stay.
@@ -23,7 +21,10 @@ struct Records {
 impl MemoryStore {
     /// A store without content.
     pub fn new(config: Config) -> Self {
-        Self { versions: Versions::new(&config), records: RwLock::default() }
+        Self {
+            versions: Versions::new(&config),
+            records: RwLock::default(),
+        }
     }
 }
 

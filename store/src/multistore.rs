@@ -67,15 +67,29 @@ pub fn commit_info(height: u64, trees: &Trees) -> CommitInfo {
         .iter()
         .map(|(id, tree)| StoreInfo {
             name: id.name().to_owned(),
-            commit_id: Some(CommitId { version, hash: tree.hash().to_vec() }),
+            commit_id: Some(CommitId {
+                version,
+                hash: tree.hash().to_vec(),
+            }),
         })
         .collect();
-    CommitInfo { version, store_infos, timestamp: Some(Timestamp { seconds: ZERO_TIME_S, nanos: 0 }) }
+    CommitInfo {
+        version,
+        store_infos,
+        timestamp: Some(Timestamp {
+            seconds: ZERO_TIME_S,
+            nanos: 0,
+        }),
+    }
 }
 
 /// The app hash of these trees.
 pub fn app_hash(trees: &Trees) -> AppHash {
-    if trees.is_empty() { EMPTY_ROOT } else { merkle(&leaves(trees)) }
+    if trees.is_empty() {
+        EMPTY_ROOT
+    } else {
+        merkle(&leaves(trees))
+    }
 }
 
 /// Proves store `id`'s root against the app hash; `None` where there is no such store.
@@ -91,7 +105,14 @@ pub fn prove(trees: &Trees, id: StoreId) -> Option<CommitmentProof> {
         prefix: vec![0],
     };
     let (key, value) = (id.name().as_bytes().to_vec(), trees[&id].hash().to_vec());
-    Some(CommitmentProof { proof: Some(Proof::Exist(ExistenceProof { key, value, leaf: Some(leaf), path })) })
+    Some(CommitmentProof {
+        proof: Some(Proof::Exist(ExistenceProof {
+            key,
+            value,
+            leaf: Some(leaf),
+            path,
+        })),
+    })
 }
 
 fn leaves(trees: &Trees) -> Vec<AppHash> {
@@ -116,7 +137,12 @@ fn merkle(leaves: &[AppHash]) -> AppHash {
         return *one;
     }
     let (left, right) = leaves.split_at(split(leaves.len()));
-    Sha256::new().chain_update([1]).chain_update(merkle(left)).chain_update(merkle(right)).finalize().into()
+    Sha256::new()
+        .chain_update([1])
+        .chain_update(merkle(left))
+        .chain_update(merkle(right))
+        .finalize()
+        .into()
 }
 
 /// The steps from leaf `place` up to the root.
@@ -134,5 +160,9 @@ fn steps(leaves: &[AppHash], place: usize, path: &mut Vec<InnerOp>) {
         steps(right, place - mid, path);
         prefix.extend_from_slice(&merkle(left));
     }
-    path.push(InnerOp { hash: HashOp::Sha256.into(), prefix, suffix });
+    path.push(InnerOp {
+        hash: HashOp::Sha256.into(),
+        prefix,
+        suffix,
+    });
 }

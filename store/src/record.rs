@@ -37,8 +37,22 @@ pub(crate) struct Section {
 
 impl Section {
     pub(crate) fn of(bytes: &[u8]) -> Self {
-        Self { len: bytes.len() as u64, digest: blake3::hash(bytes).into() }
+        Self {
+            len: bytes.len() as u64,
+            digest: blake3::hash(bytes).into(),
+        }
     }
+}
+
+/// What a record says of its height, before its sections are hashed.
+#[derive(Clone, Debug)]
+pub(crate) struct Draft {
+    pub(crate) height: u64,
+    pub(crate) root: AppHash,
+    /// The hash of the record before; zeros for the first.
+    pub(crate) previous: Digest,
+    /// Protobuf, as the SDK stores it.
+    pub(crate) commit_info: Vec<u8>,
 }
 
 /// The record of a height, without its sections' content.
@@ -74,7 +88,9 @@ impl Meta {
     pub(crate) fn decode(bytes: &[u8], height: u64) -> Result<(Self, Digest), StoreError> {
         let what = format!("record of height {height}");
         let corrupt = |why: &str| StoreError::Corrupt(format!("{what}: {why}"));
-        let (content, hash) = bytes.split_last_chunk::<32>().ok_or_else(|| corrupt("cut short"))?;
+        let (content, hash) = bytes
+            .split_last_chunk::<32>()
+            .ok_or_else(|| corrupt("cut short"))?;
         if blake3::hash(content) != *hash {
             return Err(corrupt("its hash does not match its bytes"));
         }
@@ -88,13 +104,28 @@ impl Meta {
             return Err(corrupt(&format!("it is of height {kept}")));
         }
         let (root, previous) = (reader.array()?, reader.array()?);
-        let mut sections = [Section { len: 0, digest: [0; 32] }; 3];
+        let mut sections = [Section {
+            len: 0,
+            digest: [0; 32],
+        }; 3];
         for section in &mut sections {
-            *section = Section { len: reader.u64()?, digest: reader.array()? };
+            *section = Section {
+                len: reader.u64()?,
+                digest: reader.array()?,
+            };
         }
         let commit_info = reader.bytes()?.to_vec();
         reader.finish()?;
-        Ok((Self { height, root, previous, sections, commit_info }, *hash))
+        Ok((
+            Self {
+                height,
+                root,
+                previous,
+                sections,
+                commit_info,
+            },
+            *hash,
+        ))
     }
 }
 
@@ -125,7 +156,9 @@ pub(crate) fn decode_changes(bytes: &[u8], height: u64) -> Result<ChangeSet, Sto
     let mut changes = ChangeSet::new();
     while !reader.is_empty() {
         let name = std::str::from_utf8(reader.bytes()?).ok();
-        let store = name.and_then(StoreId::parse).ok_or_else(|| reader.corrupt("bad store name"))?;
+        let store = name
+            .and_then(StoreId::parse)
+            .ok_or_else(|| reader.corrupt("bad store name"))?;
         // Each change takes at least two bytes, so a false count ends in `cut short`.
         for _ in 0..reader.uvarint()? {
             let put = match reader.u8()? {
@@ -134,7 +167,11 @@ pub(crate) fn decode_changes(bytes: &[u8], height: u64) -> Result<ChangeSet, Sto
                 _ => return Err(reader.corrupt("bad tag")),
             };
             let key = Key::new(store, &[reader.bytes()?]);
-            let value = if put { Some(Value::copy_from_slice(reader.bytes()?)) } else { None };
+            let value = if put {
+                Some(Value::copy_from_slice(reader.bytes()?))
+            } else {
+                None
+            };
             changes.insert(key, value);
         }
     }
@@ -156,7 +193,10 @@ pub(crate) fn decode_index(bytes: &[u8], height: u64) -> Result<Vec<IndexEntry>,
     let mut index = Vec::new();
     while !reader.is_empty() {
         let (key, value) = (reader.bytes()?, reader.bytes()?);
-        index.push(IndexEntry { key: Bytes::copy_from_slice(key), value: Bytes::copy_from_slice(value) });
+        index.push(IndexEntry {
+            key: Bytes::copy_from_slice(key),
+            value: Bytes::copy_from_slice(value),
+        });
     }
     Ok(index)
 }
@@ -167,14 +207,25 @@ mod tests {
 
     fn meta() -> Meta {
         let section = Section::of(b"abc");
-        Meta { height: 7, root: [1; 32], previous: [2; 32], sections: [section; 3], commit_info: vec![3; 5] }
+        Meta {
+            height: 7,
+            root: [1; 32],
+            previous: [2; 32],
+            sections: [section; 3],
+            commit_info: vec![3; 5],
+        }
     }
 
     #[test]
     fn a_record_reads_back_and_any_flipped_bit_is_noticed() {
         let (bytes, hash) = meta().encode();
         assert_eq!(Meta::decode(&bytes, 7), Ok((meta(), hash)));
-        assert!(Meta::decode(&bytes, 8).unwrap_err().to_string().contains("it is of height 7"));
+        assert!(
+            Meta::decode(&bytes, 8)
+                .unwrap_err()
+                .to_string()
+                .contains("it is of height 7")
+        );
         for at in 0..bytes.len() * 8 {
             let mut bad = bytes.clone();
             bad[at / 8] ^= 1 << (at % 8);
@@ -188,16 +239,28 @@ mod tests {
         assert_eq!(bytes.len(), 1 + 8 + 64 + 120 + 6 + 32);
         assert_eq!(hex::encode(&hash[..8]), GOLDEN_META);
         let (a, b) = (StoreId::new("a"), StoreId::new("b"));
-        let changes: ChangeSet =
-            [(Key::new(a, &[b"k"]), Some(Value::from("v"))), (Key::new(b, &[b"x"]), None)].into();
+        let changes: ChangeSet = [
+            (Key::new(a, &[b"k"]), Some(Value::from("v"))),
+            (Key::new(b, &[b"x"]), None),
+        ]
+        .into();
         let bytes = encode_changes(&changes);
-        assert_eq!(hex::encode(&bytes), "0161010101".to_owned() + "6b0176" + "0162010001" + "78");
+        assert_eq!(
+            hex::encode(&bytes),
+            "0161010101".to_owned() + "6b0176" + "0162010001" + "78"
+        );
         assert_eq!(decode_changes(&bytes, 1), Ok(changes));
         for len in 1..bytes.len() {
             // A cut between two stores is a whole change set: the section's hash notices that one.
-            assert!(len == 8 || decode_changes(&bytes[..len], 1).is_err(), "cut at {len}");
+            assert!(
+                len == 8 || decode_changes(&bytes[..len], 1).is_err(),
+                "cut at {len}"
+            );
         }
-        let index = vec![IndexEntry { key: "k".into(), value: Bytes::new() }];
+        let index = vec![IndexEntry {
+            key: "k".into(),
+            value: Bytes::new(),
+        }];
         assert_eq!(decode_index(&encode_index(&index), 1), Ok(index));
     }
 

@@ -36,8 +36,7 @@ pub enum VectorError {
 /// Replays `file`: one JSON record a line; kinds `case`, `version`, `proof`, `export` of one tree, and `meta`, `empty`,
 /// `version`, `query` of a multistore. Other kinds are for information and are passed over.
 pub fn run(file: &Path) -> Result<Outcome, VectorError> {
-    let text =
-        std::fs::read_to_string(file).map_err(|e| VectorError::Read(file.display().to_string(), e))?;
+    let text = std::fs::read_to_string(file).map_err(|e| VectorError::Read(file.display().to_string(), e))?;
     let mut replay = Replay::default();
     for (i, line) in text.lines().enumerate() {
         let fail = |why: String| VectorError::Line { line: i + 1, why };
@@ -86,7 +85,11 @@ impl Replay {
             }
             "proof" => {
                 let (tree, key) = (self.version(record)?, bytes(record, "key")?);
-                let value = if record["exist"] == true { Some(bytes(record, "value")?) } else { None };
+                let value = if record["exist"] == true {
+                    Some(bytes(record, "value")?)
+                } else {
+                    None
+                };
                 let holds = tree.get(&key).map(|v| v.to_vec()) == value
                     && tree.prove(&key).encode_to_vec() == bytes(record, "proof")?;
                 self.check(line, "proof", holds);
@@ -107,7 +110,8 @@ impl Replay {
                 }
             }
             "empty" => {
-                let holds = bytes(record, "last_commit_hash")? == EMPTY_ROOT && app_hash(&Trees::new()) == EMPTY_ROOT;
+                let holds =
+                    bytes(record, "last_commit_hash")? == EMPTY_ROOT && app_hash(&Trees::new()) == EMPTY_ROOT;
                 self.check(line, "app hash of no stores", holds);
             }
             "query" => self.query(line, record)?,
@@ -134,7 +138,8 @@ impl Replay {
         });
         let root = app_hash(&self.trees);
         let info = commit_info(height, &self.trees).encode_to_vec();
-        self.frozen.insert(height, Frozen::new(Version { height, root }, self.trees.clone()));
+        self.frozen
+            .insert(height, Frozen::new(Version { height, root }, self.trees.clone()));
         let holds = root[..] == bytes(record, "app_hash")? && info == bytes(record, "commit_info_proto")?;
         self.check(line, "app hash or commit info", holds);
         Ok(())
@@ -142,7 +147,10 @@ impl Replay {
 
     fn query(&mut self, line: usize, record: &Json) -> Step<()> {
         let height = number(record, "height")?;
-        let frozen = self.frozen.get(&height).ok_or_else(|| format!("no height {height}"))?;
+        let frozen = self
+            .frozen
+            .get(&height)
+            .ok_or_else(|| format!("no height {height}"))?;
         let store = StoreId::parse(text(record, "store")?).ok_or("bad store name")?;
         let key = Key::new(store, &[&bytes(record, "key")?]);
         let Proven { value, ops } = frozen.prove(&key).map_err(|e| e.to_string())?;
@@ -152,7 +160,9 @@ impl Replay {
             holds &= value.map_or(Vec::new(), |v| v.to_vec()) == bytes(record, "value")?;
         }
         for (op, want) in ops.iter().zip(want) {
-            holds &= op.kind == text(want, "type")? && op.key == bytes(want, "key")? && op.data == bytes(want, "data")?;
+            holds &= op.kind == text(want, "type")?
+                && op.key == bytes(want, "key")?
+                && op.data == bytes(want, "data")?;
         }
         self.check(line, "query", holds);
         Ok(())
@@ -172,7 +182,9 @@ impl Edit {
         let Some(value) = self.value else {
             let found = tree.remove(&self.key, version);
             let agrees = self.found.is_none_or(|want| want == found);
-            return agrees.then_some(()).ok_or_else(|| format!("remove of {} found {found}", hex::encode(&self.key)));
+            return agrees
+                .then_some(())
+                .ok_or_else(|| format!("remove of {} found {found}", hex::encode(&self.key)));
         };
         tree.set(&self.key, value.into(), version);
         Ok(())
@@ -185,14 +197,35 @@ fn ops(record: &Json) -> Step<Vec<Edit>> {
         return generated(&record["gen"]);
     }
     let one = |op: &Json| {
-        let fields: Vec<&str> = op.as_array().ok_or("op is no list")?.iter().filter_map(Json::as_str).collect();
-        let (store, fields) = if fields.len() == 4 { (fields[0], &fields[1..]) } else { ("", &fields[..]) };
-        let &[kind, key, last] = fields else { return Err(format!("op {op}")) };
+        let fields: Vec<&str> = op
+            .as_array()
+            .ok_or("op is no list")?
+            .iter()
+            .filter_map(Json::as_str)
+            .collect();
+        let (store, fields) = if fields.len() == 4 {
+            (fields[0], &fields[1..])
+        } else {
+            ("", &fields[..])
+        };
+        let &[kind, key, last] = fields else {
+            return Err(format!("op {op}"));
+        };
         let value = if kind == "s" { Some(unhex(last)?) } else { None };
         let found = (kind == "r" && !last.is_empty()).then_some(last == "1");
-        Ok(Edit { store: store.to_owned(), key: unhex(key)?, value, found })
+        Ok(Edit {
+            store: store.to_owned(),
+            key: unhex(key)?,
+            value,
+            found,
+        })
     };
-    record["ops"].as_array().ok_or("no ops")?.iter().map(one).collect()
+    record["ops"]
+        .as_array()
+        .ok_or("no ops")?
+        .iter()
+        .map(one)
+        .collect()
 }
 
 /// The generator that the case's note describes (splitmix64).
@@ -203,8 +236,17 @@ fn generated(spec: &Json) -> Step<Vec<Edit>> {
     let one = |_| {
         let mut key = SplitMix(random.next() % space.max(1) + 1_000_000);
         let key = key.bytes(klen);
-        let value = if random.next() % 100 < rm { None } else { Some(random.bytes(vlen)) };
-        Edit { store: String::new(), key, value, found: None }
+        let value = if random.next() % 100 < rm {
+            None
+        } else {
+            Some(random.bytes(vlen))
+        };
+        Edit {
+            store: String::new(),
+            key,
+            value,
+            found: None,
+        }
     };
     Ok((0..n).map(one).collect())
 }
@@ -231,7 +273,12 @@ impl SplitMix {
 
 fn as_json(node: &ExportNode) -> Json {
     let value = node.value.as_ref().map_or(Json::Null, |v| hex::encode(v).into());
-    Json::Array(vec![hex::encode(&node.key).into(), value, node.version.into(), node.height.into()])
+    Json::Array(vec![
+        hex::encode(&node.key).into(),
+        value,
+        node.version.into(),
+        node.height.into(),
+    ])
 }
 
 fn text<'a>(record: &'a Json, field: &str) -> Step<&'a str> {

@@ -53,8 +53,16 @@ impl Versions {
     /// `head` as the only version.
     pub(crate) fn from(head: Frozen, config: &Config) -> Self {
         let kept = VecDeque::from([(head, 0)]);
-        let ring = Ring { kept, nodes: 0, max: config.ring.max(1), max_nodes: config.ring_nodes };
-        Self { ring: RwLock::new(ring), ticket: AtomicU64::new(0) }
+        let ring = Ring {
+            kept,
+            nodes: 0,
+            max: config.ring.max(1),
+            max_nodes: config.ring_nodes,
+        };
+        Self {
+            ring: RwLock::new(ring),
+            ticket: AtomicU64::new(0),
+        }
     }
     pub(crate) fn head(&self) -> Frozen {
         self.ring.read().kept.back().expect("never empty").0.clone()
@@ -64,7 +72,14 @@ impl Versions {
     }
     /// The oldest height in RAM.
     pub(crate) fn oldest(&self) -> u64 {
-        self.ring.read().kept.front().expect("never empty").0.version().height
+        self.ring
+            .read()
+            .kept
+            .front()
+            .expect("never empty")
+            .0
+            .version()
+            .height
     }
     pub(crate) fn get(&self, height: u64) -> Option<Frozen> {
         let ring = self.ring.read();
@@ -79,22 +94,42 @@ impl Versions {
         let base = head.version();
         // The first block may have any height: the genesis document's initial height.
         if height != base.height + 1 && (base.height > 0 || height == 0) {
-            return Err(StoreError::Height { have: height, want: base.height + 1 });
+            return Err(StoreError::Height {
+                have: height,
+                want: base.height + 1,
+            });
         }
         let mut trees = head.trees().clone();
         let nodes = apply(&mut trees, &changes, height)?;
-        let version = Version { height, root: app_hash(&trees) };
-        Ok((version.root, Staged { ticket, base, next: Frozen::new(version, trees), changes, nodes }))
+        let version = Version {
+            height,
+            root: app_hash(&trees),
+        };
+        Ok((
+            version.root,
+            Staged {
+                ticket,
+                base,
+                next: Frozen::new(version, trees),
+                changes,
+                nodes,
+            },
+        ))
     }
     /// Whether `staged` may be committed now.
     pub(crate) fn check(&self, staged: &Staged) -> Result<(), StoreError> {
         let latest = self.latest();
         if staged.base != latest {
-            return Err(StoreError::Height { have: staged.version().height, want: latest.height + 1 });
+            return Err(StoreError::Height {
+                have: staged.version().height,
+                want: latest.height + 1,
+            });
         }
         if staged.ticket != self.ticket.load(Ordering::Acquire) {
             let height = staged.version().height;
-            return Err(StoreError::Database(format!("height {height} was staged again: what was staged before is forgotten")));
+            return Err(StoreError::Database(format!(
+                "height {height} was staged again: what was staged before is forgotten"
+            )));
         }
         Ok(())
     }
@@ -126,8 +161,18 @@ impl Versions {
 
 /// State before the first block.
 pub(crate) fn empty(config: &Config) -> Frozen {
-    let trees = config.stores.iter().map(|id| (*id, crate::iavl::Tree::new())).collect();
-    Frozen::new(Version { height: 0, root: EMPTY_ROOT }, trees)
+    let trees = config
+        .stores
+        .iter()
+        .map(|id| (*id, crate::iavl::Tree::new()))
+        .collect();
+    Frozen::new(
+        Version {
+            height: 0,
+            root: EMPTY_ROOT,
+        },
+        trees,
+    )
 }
 
 /// A store's changes, in key order.
@@ -151,7 +196,8 @@ pub(crate) fn split<'a, 'b>(
 ) -> Result<Vec<(&'a mut crate::iavl::Tree, Changes<'b>)>, StoreError> {
     let mut by_store: Vec<(state::StoreId, Changes<'b>)> = Vec::new();
     for (key, value) in changes {
-        let pair = (key.bytes(), value.clone());
+        // A value may be a slice of something big, such as a block: a copy keeps no more than itself alive.
+        let pair = (key.bytes(), value.as_deref().map(Value::copy_from_slice));
         match by_store.last_mut() {
             Some((store, list)) if *store == key.store() => list.push(pair),
             _ => by_store.push((key.store(), vec![pair])),
@@ -162,7 +208,8 @@ pub(crate) fn split<'a, 'b>(
     }
     let mut rest = by_store.into_iter().peekable();
     let take = |(id, tree): (&state::StoreId, &'a mut crate::iavl::Tree)| {
-        rest.next_if(|(store, _)| store == id).map(|(_, changes)| (tree, changes))
+        rest.next_if(|(store, _)| store == id)
+            .map(|(_, changes)| (tree, changes))
     };
     Ok(trees.iter_mut().filter_map(take).collect())
 }

@@ -13,7 +13,10 @@ const EVM: StoreId = StoreId::new("evm");
 const VOID: StoreId = StoreId::new("void");
 
 fn config() -> Config {
-    Config { ring: 5, ..Config::new([EVM, BANK, VOID]) }
+    Config {
+        ring: 5,
+        ..Config::new([EVM, BANK, VOID])
+    }
 }
 fn key(store: StoreId, key: &str) -> Key {
     Key::new(store, &[key.as_bytes()])
@@ -22,13 +25,26 @@ fn put(store: StoreId, k: &str, value: &str) -> (Key, Option<Value>) {
     (key(store, k), Some(Value::from(value.to_owned())))
 }
 fn record(height: u64) -> BlockRecord {
-    let entry = |key: String, value: String| IndexEntry { key: key.into(), value: value.into() };
-    let index = vec![entry(format!("tx{height}"), height.to_string()), entry("newest".into(), height.to_string())];
-    BlockRecord { body: format!("block {height}").into(), index }
+    let entry = |key: String, value: String| IndexEntry {
+        key: key.into(),
+        value: value.into(),
+    };
+    let index = vec![
+        entry(format!("tx{height}"), height.to_string()),
+        entry("newest".into(), height.to_string()),
+    ];
+    BlockRecord {
+        body: format!("block {height}").into(),
+        index,
+    }
 }
 fn block(height: u64) -> ChangeSet {
     let name = format!("k{:02}", height % 7);
-    [put(BANK, &name, &height.to_string()), put(EVM, "slot", &height.to_string())].into()
+    [
+        put(BANK, &name, &height.to_string()),
+        put(EVM, "slot", &height.to_string()),
+    ]
+    .into()
 }
 fn commit<S: CommitStore>(store: &S, height: u64) -> Version {
     let (root, staged) = store.stage(height, block(height)).unwrap();
@@ -38,24 +54,28 @@ fn commit<S: CommitStore>(store: &S, height: u64) -> Version {
 }
 /// Runs the body with each kind of store.
 macro_rules! on_both {
-    (|$store:ident| $body:block) => {
-        {
-            let $store = &MemoryStore::new(config());
-            $body
-        }
-        {
-            let home = tempfile::tempdir().unwrap();
-            let $store = &SledStore::open(home.path(), config()).unwrap();
-            $body
-        }
-    };
+    (|$store:ident| $body:block) => {{
+        let $store = &MemoryStore::new(config());
+        $body
+    }
+    {
+        let home = tempfile::tempdir().unwrap();
+        let $store = &SledStore::open(home.path(), config()).unwrap();
+        $body
+    }};
 }
 
 #[test]
 fn before_the_first_block_there_is_empty_state_at_height_0() {
     on_both!(|store| {
-        let nothing = Version { height: 0, root: EMPTY_ROOT };
-        assert_eq!((store.latest(), store.durable().unwrap(), store.oldest()), (nothing, nothing, 0));
+        let nothing = Version {
+            height: 0,
+            root: EMPTY_ROOT,
+        };
+        assert_eq!(
+            (store.latest(), store.durable().unwrap(), store.oldest()),
+            (nothing, nothing, 0)
+        );
         let snapshot = store.snapshot(0).unwrap();
         assert_eq!(snapshot.version(), nothing);
         assert_eq!(snapshot.get(&key(BANK, "k")), Ok(None));
@@ -68,13 +88,26 @@ fn before_the_first_block_there_is_empty_state_at_height_0() {
 #[test]
 fn heights_follow_each_other_from_any_first_height() {
     on_both!(|store| {
-        assert!(matches!(store.stage(0, block(1)), Err(StoreError::Height { have: 0, .. })));
+        assert!(matches!(
+            store.stage(0, block(1)),
+            Err(StoreError::Height { have: 0, .. })
+        ));
         commit(store, 100);
         assert_eq!(store.oldest(), 100);
         let refused = store.snapshot(0).unwrap_err();
-        assert_eq!(refused, StoreError::NoVersion { height: 0, oldest: 100, latest: 100 });
+        assert_eq!(
+            refused,
+            StoreError::NoVersion {
+                height: 0,
+                oldest: 100,
+                latest: 100
+            }
+        );
         for have in [99, 100, 102] {
-            assert_eq!(store.stage(have, block(1)).map(|s| s.0), Err(StoreError::Height { have, want: 101 }));
+            assert_eq!(
+                store.stage(have, block(1)).map(|s| s.0),
+                Err(StoreError::Height { have, want: 101 })
+            );
         }
         commit(store, 101);
         assert_eq!(store.latest(), store.durable().unwrap());
@@ -91,7 +124,15 @@ fn a_block_not_committed_leaves_no_trace() {
         let (root, staged) = store.stage(2, block(2)).unwrap();
         drop(staged);
         assert_eq!(store.latest(), first);
-        assert_eq!(store.snapshot(1).unwrap().get(&key(EVM, "slot")).unwrap().unwrap(), "1");
+        assert_eq!(
+            store
+                .snapshot(1)
+                .unwrap()
+                .get(&key(EVM, "slot"))
+                .unwrap()
+                .unwrap(),
+            "1"
+        );
         assert!(store.snapshot(2).is_err());
         assert_eq!((store.record(2), store.find(b"tx2")), (Ok(None), Ok(None)));
         assert_eq!(store.stage(2, block(2)).unwrap().0, root, "staging is repeatable");
@@ -104,13 +145,19 @@ fn staging_again_forgets_what_was_staged_before() {
         let (_, stale) = store.stage(1, block(7)).unwrap();
         let (root, fresh) = store.stage(1, block(1)).unwrap();
         let refused = store.commit(stale, record(1)).unwrap_err();
-        assert!(refused.to_string().contains("height 1 was staged again"), "{refused}");
+        assert!(
+            refused.to_string().contains("height 1 was staged again"),
+            "{refused}"
+        );
         assert_eq!(store.latest().height, 0);
         assert_eq!(store.commit(fresh, record(1)).unwrap().root, root);
         // Staged on what is no longer the newest version.
         let (_, stale) = store.stage(2, block(2)).unwrap();
         commit(store, 2);
-        assert_eq!(store.commit(stale, record(2)), Err(StoreError::Height { have: 2, want: 3 }));
+        assert_eq!(
+            store.commit(stale, record(2)),
+            Err(StoreError::Height { have: 2, want: 3 })
+        );
     });
 }
 
@@ -120,8 +167,19 @@ fn an_unknown_store_is_named() {
         let alien = StoreId::new("alien");
         let refused = store.stage(1, [put(alien, "k", "v")].into()).map(|s| s.0);
         assert_eq!(refused, Err(StoreError::NoStore("alien".into())));
-        assert!(store.snapshot(0).unwrap().get(&key(alien, "k")).unwrap_err().to_string().contains("alien"));
-        assert!(matches!(store.prove(0, &key(alien, "k")), Err(StoreError::NoStore(_))));
+        assert!(
+            store
+                .snapshot(0)
+                .unwrap()
+                .get(&key(alien, "k"))
+                .unwrap_err()
+                .to_string()
+                .contains("alien")
+        );
+        assert!(matches!(
+            store.prove(0, &key(alien, "k")),
+            Err(StoreError::NoStore(_))
+        ));
     });
 }
 
@@ -146,10 +204,17 @@ fn a_snapshot_stays_while_later_blocks_commit() {
         let range = KeyRange::prefix(BANK, b"k").descending();
         let visit = &mut |k: &Key, v: &Value| {
             seen.push((k.clone(), v.clone()));
-            if seen.len() == 2 { Control::Break(()) } else { Control::Continue(()) }
+            if seen.len() == 2 {
+                Control::Break(())
+            } else {
+                Control::Continue(())
+            }
         };
         store.snapshot(30).unwrap().scan(&range, visit).unwrap();
-        assert_eq!(seen, [(key(BANK, "k06"), "27".into()), (key(BANK, "k05"), "26".into())]);
+        assert_eq!(
+            seen,
+            [(key(BANK, "k06"), "27".into()), (key(BANK, "k05"), "26".into())]
+        );
     });
 }
 
@@ -157,20 +222,38 @@ fn a_snapshot_stays_while_later_blocks_commit() {
 fn verify(root: &[u8], key: &Key, value: Option<&Value>, ops: &[ProofOp]) {
     let [tree, store] = ops else { panic!("two steps") };
     assert_eq!((tree.kind.as_str(), &tree.key[..]), ("ics23:iavl", key.bytes()));
-    assert_eq!((store.kind.as_str(), &store.key[..]), ("ics23:simple", key.store().name().as_bytes()));
+    assert_eq!(
+        (store.kind.as_str(), &store.key[..]),
+        ("ics23:simple", key.store().name().as_bytes())
+    );
     let proof = CommitmentProof::decode(&store.data[..]).unwrap();
-    let Some(Proof::Exist(exist)) = &proof.proof else { panic!("a store exists") };
+    let Some(Proof::Exist(exist)) = &proof.proof else {
+        panic!("a store exists")
+    };
     let (store, store_root, app_hash) = (key.store(), exist.value.clone(), root.to_vec());
     let name = store.name().as_bytes();
-    assert!(ics23::verify_membership::<HostFunctionsManager>(&proof, &tendermint_spec(), &app_hash, name, &store_root));
+    assert!(ics23::verify_membership::<HostFunctionsManager>(
+        &proof,
+        &tendermint_spec(),
+        &app_hash,
+        name,
+        &store_root
+    ));
     let proof = CommitmentProof::decode(&tree.data[..]).unwrap();
     let holds = match value {
-        Some(v) => {
-            ics23::verify_membership::<HostFunctionsManager>(&proof, &iavl_spec(), &store_root, key.bytes(), v)
-        }
-        None => {
-            ics23::verify_non_membership::<HostFunctionsManager>(&proof, &iavl_spec(), &store_root, key.bytes())
-        }
+        Some(v) => ics23::verify_membership::<HostFunctionsManager>(
+            &proof,
+            &iavl_spec(),
+            &store_root,
+            key.bytes(),
+            v,
+        ),
+        None => ics23::verify_non_membership::<HostFunctionsManager>(
+            &proof,
+            &iavl_spec(),
+            &store_root,
+            key.bytes(),
+        ),
     };
     assert!(holds, "{key:?}");
 }
@@ -183,7 +266,10 @@ fn proofs_hold_against_the_app_hash_at_every_height() {
             for name in ["", "k00", "k01", "k03", "k035", "k06", "k9"] {
                 let key = key(BANK, name);
                 let proven = store.prove(version.height, &key).unwrap();
-                assert_eq!(proven.value, store.snapshot(version.height).unwrap().get(&key).unwrap());
+                assert_eq!(
+                    proven.value,
+                    store.snapshot(version.height).unwrap().get(&key).unwrap()
+                );
                 verify(&version.root, &key, proven.value.as_ref(), &proven.ops);
             }
         }
@@ -214,8 +300,18 @@ fn memory_keeps_as_many_versions_as_told() {
         commit(&store, height);
     }
     assert_eq!(store.oldest(), 5);
-    assert_eq!(store.snapshot(4).unwrap_err(), StoreError::NoVersion { height: 4, oldest: 5, latest: 9 });
-    let narrow = MemoryStore::new(Config { ring_nodes: 0, ..config() });
+    assert_eq!(
+        store.snapshot(4).unwrap_err(),
+        StoreError::NoVersion {
+            height: 4,
+            oldest: 5,
+            latest: 9
+        }
+    );
+    let narrow = MemoryStore::new(Config {
+        ring_nodes: 0,
+        ..config()
+    });
     commit(&narrow, 1);
     commit(&narrow, 2);
     assert_eq!((narrow.oldest(), narrow.latest().height), (2, 2));

@@ -42,7 +42,12 @@ fn random_block(r: &mut SplitMix, model: &Model, ops: u64, keys: u64) -> BTreeMa
 fn check_shape(tree: &Tree, version: u64) {
     let mut stack: Vec<(Vec<u8>, u8, u64, u64)> = Vec::new();
     let mut importer = Importer::default();
-    let _ = tree.export(&mut |ExportNode { key, value, version: v, height }| {
+    let _ = tree.export(&mut |ExportNode {
+                                  key,
+                                  value,
+                                  version: v,
+                                  height,
+                              }| {
         assert!(v <= version);
         match value {
             Some(value) => {
@@ -57,7 +62,10 @@ fn check_shape(tree: &Tree, version: u64) {
                 assert_eq!(*key, smallest[..], "an inner key is the smallest on its right");
                 assert_eq!(height, left_height.max(right_height) + 1);
                 assert!(left_height.abs_diff(right_height) <= 1, "balanced");
-                assert!(v >= left_version.max(right_version), "no node is older than what lies below it");
+                assert!(
+                    v >= left_version.max(right_version),
+                    "no node is older than what lies below it"
+                );
                 stack.push((first, height, left_size + right_size, v));
             }
         }
@@ -66,14 +74,28 @@ fn check_shape(tree: &Tree, version: u64) {
     let (height, size) = stack.pop().map_or((0, 0), |(_, height, size, _)| (height, size));
     assert!(stack.is_empty());
     assert_eq!((tree.height(), tree.size()), (height, size));
-    assert_eq!(importer.finish().unwrap().hash(), tree.hash(), "an import of the export is the same tree");
+    assert_eq!(
+        importer.finish().unwrap().hash(),
+        tree.hash(),
+        "an import of the export is the same tree"
+    );
 }
 
-fn scanned(tree: &Tree, start: &[u8], end: Option<&[u8]>, descending: bool, most: usize) -> Vec<(Vec<u8>, Value)> {
+fn scanned(
+    tree: &Tree,
+    start: &[u8],
+    end: Option<&[u8]>,
+    descending: bool,
+    most: usize,
+) -> Vec<(Vec<u8>, Value)> {
     let mut out = Vec::new();
     let _ = tree.scan(start, end, descending, &mut |key, value| {
         out.push((key.to_vec(), value.clone()));
-        if out.len() == most { Control::Break(()) } else { Control::Continue(()) }
+        if out.len() == most {
+            Control::Break(())
+        } else {
+            Control::Continue(())
+        }
     });
     out
 }
@@ -87,10 +109,20 @@ fn check_content(tree: &Tree, model: &Model, r: &mut SplitMix, keys: u64) {
         assert_eq!(tree.get(&key), model.get(&key));
         let (start, end) = (key, r.below(keys).to_be_bytes()[r.below(8) as usize..].to_vec());
         let most = 1 + r.below(50) as usize;
-        let mut want: Vec<_> = all.iter().filter(|(k, _)| *k >= start && *k < end).cloned().collect();
-        assert_eq!(scanned(tree, &start, Some(&end), false, most), want[..want.len().min(most)]);
+        let mut want: Vec<_> = all
+            .iter()
+            .filter(|(k, _)| *k >= start && *k < end)
+            .cloned()
+            .collect();
+        assert_eq!(
+            scanned(tree, &start, Some(&end), false, most),
+            want[..want.len().min(most)]
+        );
         want.reverse();
-        assert_eq!(scanned(tree, &start, Some(&end), true, most), want[..want.len().min(most)]);
+        assert_eq!(
+            scanned(tree, &start, Some(&end), true, most),
+            want[..want.len().min(most)]
+        );
     }
 }
 
@@ -105,12 +137,19 @@ fn run(seed: u64, blocks: u64, ops: u64, keys: u64) {
         let mut one_by_one = tree.clone();
         for (key, value) in &block {
             match value {
-                Some(value) => assert_eq!(one_by_one.set(key, value.clone(), version), model.contains_key(key)),
+                Some(value) => assert_eq!(
+                    one_by_one.set(key, value.clone(), version),
+                    model.contains_key(key)
+                ),
                 None => assert_eq!(one_by_one.remove(key, version), model.contains_key(key)),
             }
         }
         tree.apply(&changes, version);
-        assert_eq!(tree.hash(), one_by_one.seal(), "in bulk as one by one, version {version}");
+        assert_eq!(
+            tree.hash(),
+            one_by_one.seal(),
+            "in bulk as one by one, version {version}"
+        );
         for (key, value) in block {
             match value {
                 Some(value) => model.insert(key, value),
@@ -148,7 +187,10 @@ fn a_block_that_changes_nothing_leaves_the_root() {
     let mut tree = Tree::new();
     assert_eq!(tree.apply(&[(b"absent", None)], 1), 0);
     assert_eq!(tree.hash(), state::EMPTY_ROOT);
-    tree.apply(&[(b"a", Some(Value::from("1"))), (b"b", Some(Value::from("2")))], 2);
+    tree.apply(
+        &[(b"a", Some(Value::from("1"))), (b"b", Some(Value::from("2")))],
+        2,
+    );
     let root = tree.hash();
     assert_eq!(tree.apply(&[], 3), 0);
     assert_eq!(tree.apply(&[(b"c", None)], 4), 0);
@@ -163,7 +205,10 @@ fn a_stream_that_is_no_tree_is_refused() {
     let leaf = |i: &mut Importer, key: &[u8]| i.leaf(key.into(), Value::new(), 1);
     let mut i = Importer::default();
     leaf(&mut i, b"b").unwrap();
-    assert_eq!(leaf(&mut i, b"a").unwrap_err().to_string(), "leaf at place 1 is not above the leaf before it");
+    assert_eq!(
+        leaf(&mut i, b"a").unwrap_err().to_string(),
+        "leaf at place 1 is not above the leaf before it"
+    );
     assert!(i.inner(1, 1).is_err());
     let mut i = Importer::default();
     leaf(&mut i, b"a").unwrap();

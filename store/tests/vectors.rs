@@ -3,7 +3,9 @@ use std::path::Path;
 use store::vectors::run;
 
 fn replay(name: &str) -> u64 {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(name);
+    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/vectors")
+        .join(name);
     let outcome = run(&file).unwrap();
     assert!(outcome.failures.is_empty(), "{name}: {:#?}", outcome.failures);
     outcome.passed
@@ -26,7 +28,8 @@ fn a_changed_root_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bad.jsonl");
     let root = "00".repeat(32);
-    let record = format!(r#"{{"type":"version","v":1,"ops":[["s","61","31"]],"root":"{root}","size":1,"height":0}}"#);
+    let record =
+        format!(r#"{{"type":"version","v":1,"ops":[["s","61","31"]],"root":"{root}","size":1,"height":0}}"#);
     std::fs::write(&file, record).unwrap();
     let outcome = run(&file).unwrap();
     assert_eq!((outcome.passed, outcome.failures.len()), (0, 1));

@@ -1,6 +1,6 @@
 //! A block's sorted changes, applied and hashed.
-use super::node::Node;
 use super::Tree;
+use super::node::Node;
 use state::Value;
 use std::sync::Arc;
 
@@ -19,7 +19,10 @@ impl Tree {
     /// # Panics
     /// Where keys are not strictly ascending.
     pub fn apply(&mut self, changes: &[(&[u8], Option<Value>)], version: u64) -> u64 {
-        assert!(changes.is_sorted_by(|a, b| a.0 < b.0), "changes come in key order, one a key");
+        assert!(
+            changes.is_sorted_by(|a, b| a.0 < b.0),
+            "changes come in key order, one a key"
+        );
         let parallel = changes.len() >= PARALLEL_CHANGES;
         let mut there = vec![false; changes.len()];
         if let Some(root) = &self.root {
@@ -68,7 +71,10 @@ fn find(node: &Node, changes: &[(&[u8], Option<Value>)], there: &mut [bool], par
     let split = changes.partition_point(|(key, _)| node.goes_left(key));
     let ((low, high), (in_low, in_high)) = (changes.split_at(split), there.split_at_mut(split));
     if parallel && low.len().min(high.len()) > PARALLEL_CHANGES {
-        rayon::join(|| find(left, low, in_low, true), || find(right, high, in_high, true));
+        rayon::join(
+            || find(left, low, in_low, true),
+            || find(right, high, in_high, true),
+        );
         return;
     }
     if !low.is_empty() {
@@ -94,8 +100,10 @@ pub(super) fn seal(slot: &mut Arc<Node>, updates: &mut [Update<'_>], version: u6
     if let Some((left, right)) = node.children_mut() {
         let (low, high) = updates.split_at_mut(split);
         if wide && (left.dirty || !low.is_empty()) && (right.dirty || !high.is_empty()) {
-            let (a, b) =
-                rayon::join(|| seal(left, low, version, true), || seal(right, high, version, true));
+            let (a, b) = rayon::join(
+                || seal(left, low, version, true),
+                || seal(right, high, version, true),
+            );
             count += a + b;
         } else {
             count += seal(left, low, version, parallel) + seal(right, high, version, parallel);

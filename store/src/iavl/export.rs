@@ -50,9 +50,16 @@ impl Tree {
                 walk(right, visit)?;
             }
             let (key, value) = (Arc::clone(node.key()), node.value().cloned());
-            visit(ExportNode { key, value, version: node.version, height: node.height })
+            visit(ExportNode {
+                key,
+                value,
+                version: node.version,
+                height: node.height,
+            })
         }
-        self.root.as_ref().map_or(Control::Continue(()), |root| walk(root, visit))
+        self.root
+            .as_ref()
+            .map_or(Control::Continue(()), |root| walk(root, visit))
     }
 }
 
@@ -67,7 +74,9 @@ pub struct Importer {
 
 impl std::fmt::Debug for Importer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Importer").field("place", &self.place).finish_non_exhaustive()
+        f.debug_struct("Importer")
+            .field("place", &self.place)
+            .finish_non_exhaustive()
     }
 }
 
@@ -78,7 +87,8 @@ impl Importer {
             return Err(ImportError::Order(self.place));
         }
         self.last = Some(Arc::clone(&key));
-        self.stack.push((Arc::clone(&key), Node::leaf(key, value, version)));
+        self.stack
+            .push((Arc::clone(&key), Node::leaf(key, value, version)));
         self.place += 1;
         Ok(())
     }
@@ -90,7 +100,11 @@ impl Importer {
         };
         let node = Node::inner(split, left, right, version);
         if node.height != height || node.balance().abs() > 1 {
-            return Err(ImportError::Height { place, have: height, want: node.height });
+            return Err(ImportError::Height {
+                place,
+                have: height,
+                want: node.height,
+            });
         }
         self.stack.push((smallest, node));
         self.place += 1;
@@ -102,7 +116,9 @@ impl Importer {
         if !self.stack.is_empty() {
             return Err(ImportError::Loose(self.stack.len() + 1));
         }
-        let mut tree = Tree { root: root.map(|(_, node)| node) };
+        let mut tree = Tree {
+            root: root.map(|(_, node)| node),
+        };
         tree.seal();
         Ok(tree)
     }

@@ -35,7 +35,10 @@ pub struct Tree {
 
 impl fmt::Debug for Tree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tree").field("size", &self.size()).field("height", &self.height()).finish_non_exhaustive()
+        f.debug_struct("Tree")
+            .field("size", &self.size())
+            .field("height", &self.height())
+            .finish_non_exhaustive()
     }
 }
 

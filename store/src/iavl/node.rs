@@ -30,11 +30,29 @@ enum Body {
 impl Node {
     pub(super) fn leaf(key: Arc<[u8]>, value: Value, version: u64) -> Arc<Self> {
         let (head, body) = (head(&key), Body::Leaf(value));
-        Arc::new(Self { hash: [0; 32], version, size: 1, height: 0, dirty: true, key, head, body })
+        Arc::new(Self {
+            hash: [0; 32],
+            version,
+            size: 1,
+            height: 0,
+            dirty: true,
+            key,
+            head,
+            body,
+        })
     }
     pub(super) fn inner(key: Arc<[u8]>, left: Arc<Self>, right: Arc<Self>, version: u64) -> Arc<Self> {
         let (head, body) = (head(&key), Body::Inner(left, right));
-        let mut node = Self { hash: [0; 32], version, size: 0, height: 0, dirty: true, key, head, body };
+        let mut node = Self {
+            hash: [0; 32],
+            version,
+            size: 0,
+            height: 0,
+            dirty: true,
+            key,
+            head,
+            body,
+        };
         node.measure();
         Arc::new(node)
     }
@@ -82,7 +100,9 @@ impl Node {
     }
     /// Left height minus right height.
     pub(super) fn balance(&self) -> i32 {
-        self.children().map_or(0, |(left, right)| i32::from(left.height) - i32::from(right.height))
+        self.children().map_or(0, |(left, right)| {
+            i32::from(left.height) - i32::from(right.height)
+        })
     }
     /// `varint(height) | varint(size) | varint(version)`: what every hash starts with.
     pub(super) fn prefix(&self) -> Vec<u8> {

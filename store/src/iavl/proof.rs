@@ -17,7 +17,11 @@ impl Tree {
                 let (mut left, mut right) = (None, None);
                 self.scan_neighbours(key, &mut left, &mut right);
                 let prove = |key: Option<&[u8]>| key.and_then(|key| self.existence(key));
-                Proof::Nonexist(NonExistenceProof { key: key.to_vec(), left: prove(left), right: prove(right) })
+                Proof::Nonexist(NonExistenceProof {
+                    key: key.to_vec(),
+                    left: prove(left),
+                    right: prove(right),
+                })
             }
         };
         CommitmentProof { proof: Some(proof) }
@@ -42,12 +46,19 @@ impl Tree {
             length: LengthOp::VarProto.into(),
             prefix: node.prefix(),
         };
-        Some(ExistenceProof { key: key.to_vec(), value: node.value()?.to_vec(), leaf: Some(leaf), path })
+        Some(ExistenceProof {
+            key: key.to_vec(),
+            value: node.value()?.to_vec(),
+            leaf: Some(leaf),
+            path,
+        })
     }
 
     /// The greatest key below `key`, and the smallest above.
     fn scan_neighbours<'a>(&'a self, key: &[u8], below: &mut Option<&'a [u8]>, above: &mut Option<&'a [u8]>) {
-        let Some(mut node) = self.root.as_ref() else { return };
+        let Some(mut node) = self.root.as_ref() else {
+            return;
+        };
         let (mut last_left, mut last_right) = (None, None);
         while let Some((left, right)) = node.children() {
             if node.goes_left(key) {
@@ -88,5 +99,9 @@ fn step(node: &Node, left: &Node, right: &Node, goes_left: bool) -> InnerOp {
         prefix.extend_from_slice(&left.hash);
         prefix.push(32);
     }
-    InnerOp { hash: HashOp::Sha256.into(), prefix, suffix }
+    InnerOp {
+        hash: HashOp::Sha256.into(),
+        prefix,
+        suffix,
+    }
 }

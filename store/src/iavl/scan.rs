@@ -37,7 +37,11 @@ fn walk(
     };
     // The left subtree lies below the node's key, the right one at or above it.
     let (low, high) = (start < key, end.is_none_or(|end| end > key));
-    let order = if descending { [(high, right), (low, left)] } else { [(low, left), (high, right)] };
+    let order = if descending {
+        [(high, right), (low, left)]
+    } else {
+        [(low, left), (high, right)]
+    };
     for (wanted, child) in order {
         if wanted {
             walk(child, start, end, descending, visit)?;
