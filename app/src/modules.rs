@@ -45,3 +45,10 @@ pub fn stores() -> Vec<StoreId> {
     stores.sort_unstable();
     stores
 }
+
+impl<S: state::CommitStore> crate::App<S> {
+    /// Who may not be sent value: module accounts. Simulations need it as blocks do.
+    pub fn blocked(&self) -> Arc<BTreeSet<Address>> {
+        self.modules.blocked.clone()
+    }
+}
