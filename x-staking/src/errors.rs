@@ -49,11 +49,16 @@ pub(crate) fn not_found(what: impl Display) -> Error {
 }
 /// A coin that is not the one that is bonded.
 pub(crate) fn denom(have: &str, want: &str) -> Error {
-    request(format_args!("invalid coin denomination: got {have}, expected {want}"))
+    request(format_args!(
+        "invalid coin denomination: got {have}, expected {want}"
+    ))
 }
 /// A sum beyond 256 bits (the SDK panics there).
 pub(crate) fn overflow() -> Error {
-    Error::sdk(codes::LOGIC, "share arithmetic out of range: internal logic error")
+    Error::sdk(
+        codes::LOGIC,
+        "share arithmetic out of range: internal logic error",
+    )
 }
 /// A genesis section that cannot be used.
 pub(crate) fn genesis(what: impl Display) -> Error {

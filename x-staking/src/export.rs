@@ -18,9 +18,15 @@ pub(crate) fn export(ctx: &QueryContext<'_>) -> Result<serde_json::Value> {
         last_total_power: Num(last.values().sum()),
         last_validator_powers: last
             .iter()
-            .map(|(o, p)| json::LastPower { address: operator_text(config, o), power: Num(*p) })
+            .map(|(o, p)| json::LastPower {
+                address: operator_text(config, o),
+                power: Num(*p),
+            })
             .collect(),
-        validators: crate::validators(state)?.iter().map(|v| validator(config, v)).collect(),
+        validators: crate::validators(state)?
+            .iter()
+            .map(|v| validator(config, v))
+            .collect(),
         delegations: crate::scan(state, &keys::delegations(), records::decode)?
             .iter()
             .map(|d| delegation(config, d))
@@ -53,7 +59,10 @@ pub(crate) fn validator(config: &ChainConfig, v: &Validator) -> json::Validator 
     let d = &v.description;
     json::Validator {
         operator_address: operator_text(config, &v.operator),
-        consensus_pubkey: json::PubKey { kind: ED25519_URL.into(), key: STANDARD.encode(v.pubkey) },
+        consensus_pubkey: json::PubKey {
+            kind: ED25519_URL.into(),
+            key: STANDARD.encode(v.pubkey),
+        },
         jailed: v.jailed,
         status: v.status.name().into(),
         tokens: v.tokens.into(),

@@ -75,7 +75,11 @@ pub fn bonded_validators_with(
 ) -> Result<GenesisStake, String> {
     params.check()?;
     if validators.len() > params.max_validators as usize {
-        return Err(format!("{} validators, at most {} can be bonded", validators.len(), params.max_validators));
+        return Err(format!(
+            "{} validators, at most {} can be bonded",
+            validators.len(),
+            params.max_validators
+        ));
     }
     let mut total = U256::ZERO;
     let mut records = Vec::new();
@@ -83,8 +87,14 @@ pub fn bonded_validators_with(
     for g in validators {
         let who = operator_text(config, &g.operator);
         let v = start(g, config).map_err(|why| format!("validator {who}: {why}"))?;
-        total = total.checked_add(v.tokens).ok_or("the validators' stake is beyond 256 bits")?;
-        delegations.push(Delegation { delegator: g.operator, operator: g.operator, shares: v.shares });
+        total = total
+            .checked_add(v.tokens)
+            .ok_or("the validators' stake is beyond 256 bits")?;
+        delegations.push(Delegation {
+            delegator: g.operator,
+            operator: g.operator,
+            shares: v.shares,
+        });
         records.push(v);
     }
     let section = Section {
@@ -92,30 +102,50 @@ pub fn bonded_validators_with(
         last_total_power: Num(0),
         last_validator_powers: Vec::new(),
         validators: records.iter().map(|v| export::validator(config, v)).collect(),
-        delegations: delegations.iter().map(|d| export::delegation(config, d)).collect(),
+        delegations: delegations
+            .iter()
+            .map(|d| export::delegation(config, d))
+            .collect(),
         unbonding_delegations: Vec::new(),
         redelegations: Vec::new(),
         exported: false,
     };
     let pool = (pool(Status::Bonded), Coin::new(total, params.bond_denom.clone()));
     let balances = if total.is_zero() { Vec::new() } else { vec![pool] };
-    Ok(GenesisStake { section: serde_json::to_value(section).expect("plain data"), balances })
+    Ok(GenesisStake {
+        section: serde_json::to_value(section).expect("plain data"),
+        balances,
+    })
 }
 
 fn start(g: &GenesisValidator, config: &ChainConfig) -> Result<Validator, String> {
-    let description = Description { moniker: g.moniker.clone(), ..Description::default() };
+    let description = Description {
+        moniker: g.moniker.clone(),
+        ..Description::default()
+    };
     let mut v = Validator::new(g.operator, g.consensus_pubkey, description);
     v.status = Status::Bonded;
     v.add_tokens(g.tokens).map_err(|e| e.to_string())?;
     if v.potential_power(config) == 0 {
         let least = &config.power_reduction;
-        return Err(format!("stake {} is less than one unit of power ({least})", g.tokens));
+        return Err(format!(
+            "stake {} is less than one unit of power ({least})",
+            g.tokens
+        ));
     }
     if g.max_rate > Dec::ONE || g.rate > g.max_rate || g.max_change_rate > g.max_rate {
-        return Err(format!("commission {} of at most {} (+{})", g.rate, g.max_rate, g.max_change_rate));
+        return Err(format!(
+            "commission {} of at most {} (+{})",
+            g.rate, g.max_rate, g.max_change_rate
+        ));
     }
     let (rate, max_rate, max_change_rate) = (g.rate, g.max_rate, g.max_change_rate);
-    v.commission = Commission { rate, max_rate, max_change_rate, ..v.commission };
+    v.commission = Commission {
+        rate,
+        max_rate,
+        max_change_rate,
+        ..v.commission
+    };
     Ok(v)
 }
 
@@ -128,11 +158,19 @@ pub(crate) fn init(
     hooks: &dyn StakingHooks,
 ) -> Result<()> {
     let config = &ctx.block.config;
-    let section = if section.is_null() { empty(config) } else { read(section)? };
+    let section = if section.is_null() {
+        empty(config)
+    } else {
+        read(section)?
+    };
     let params = import::params(&section.params)?;
     crate::params::put_params(ctx.state, &params);
     let mut events = Vec::new();
-    let mut tx = TxContext { block: ctx.block, state: &mut *ctx.state, events: &mut events };
+    let mut tx = TxContext {
+        block: ctx.block,
+        state: &mut *ctx.state,
+        events: &mut events,
+    };
     updates::put_total(&mut tx, section.last_total_power.0);
     let mut sums = import::validators(&mut tx, &section, hooks)?;
     import::delegations(&mut tx, &section, hooks)?;
@@ -179,7 +217,9 @@ mod import {
     }
 
     fn add(sum: &mut U256, more: U256) -> Result<()> {
-        *sum = sum.checked_add(more).ok_or_else(|| errors::genesis("stake beyond 256 bits"))?;
+        *sum = sum
+            .checked_add(more)
+            .ok_or_else(|| errors::genesis("stake beyond 256 bits"))?;
         Ok(())
     }
 
@@ -193,13 +233,17 @@ mod import {
             bond_denom: p.bond_denom.clone(),
             min_commission_rate: p.min_commission_rate,
         };
-        params.check().map_err(|why| errors::genesis(format_args!("params: {why}")))?;
+        params
+            .check()
+            .map_err(|why| errors::genesis(format_args!("params: {why}")))?;
         Ok(params)
     }
 
     fn one(config: &ChainConfig, v: &json::Validator) -> Result<Validator> {
         let bad = |why: String| errors::genesis(format_args!("validator {}: {why}", v.operator_address));
-        let key = STANDARD.decode(&v.consensus_pubkey.key).map_err(|e| bad(e.to_string()))?;
+        let key = STANDARD
+            .decode(&v.consensus_pubkey.key)
+            .map_err(|e| bad(e.to_string()))?;
         let any = cosmrs::proto::Any {
             type_url: v.consensus_pubkey.kind.clone(),
             value: cosmrs::proto::cosmos::crypto::ed25519::PubKey { key }.encode_to_vec(),
@@ -243,13 +287,17 @@ mod import {
         for v in &section.validators {
             let v = one(&config, v)?;
             let by_consensus = keys::by_consensus(&v.consensus());
-            let twice = validator(tx.state.as_scan(), &v.operator)?.is_some() || tx.state.get(&by_consensus)?.is_some();
+            let twice = validator(tx.state.as_scan(), &v.operator)?.is_some()
+                || tx.state.get(&by_consensus)?.is_some();
             if twice {
                 let text = operator_text(&config, &v.operator);
-                return Err(errors::genesis(format_args!("duplicate validator or consensus key: {text}")));
+                return Err(errors::genesis(format_args!(
+                    "duplicate validator or consensus key: {text}"
+                )));
             }
             put_validator(tx.state, &config, &v);
-            tx.state.put(by_consensus, Value::copy_from_slice(v.operator.as_slice()));
+            tx.state
+                .put(by_consensus, Value::copy_from_slice(v.operator.as_slice()));
             index::set(tx.state, &config, &v);
             if !section.exported {
                 hooks.after_validator_created(tx, &v.operator)?;
@@ -260,7 +308,14 @@ mod import {
                     number(tx, *id, index::Kind::Validator, &keys::validator(&v.operator))?;
                 }
             }
-            add(if v.is_bonded() { &mut sums.bonded } else { &mut sums.loose }, v.tokens)?;
+            add(
+                if v.is_bonded() {
+                    &mut sums.bonded
+                } else {
+                    &mut sums.loose
+                },
+                v.tokens,
+            )?;
         }
         Ok(sums)
     }
@@ -293,12 +348,19 @@ mod import {
             if !section.exported {
                 hooks.before_delegation_created(tx, &delegator, &operator)?;
             }
-            Delegation { delegator, operator, shares: d.shares }.put(tx.state, &config);
+            Delegation {
+                delegator,
+                operator,
+                shares: d.shares,
+            }
+            .put(tx.state, &config);
             if !section.exported {
                 hooks.after_delegation_modified(tx, &delegator, &operator)?;
             }
             let sum = given.entry(operator).or_insert(Dec::ZERO);
-            *sum = sum.checked_add(d.shares).ok_or_else(|| errors::genesis("shares beyond 256 bits"))?;
+            *sum = sum
+                .checked_add(d.shares)
+                .ok_or_else(|| errors::genesis("shares beyond 256 bits"))?;
         }
         for v in crate::validators(tx.state.as_scan())? {
             let sum = given.remove(&v.operator).unwrap_or(Dec::ZERO);
@@ -312,7 +374,9 @@ mod import {
             None => Ok(()),
             Some(o) => {
                 let who = operator_text(&config, o);
-                Err(errors::genesis(format_args!("delegation to {who}, which is no validator")))
+                Err(errors::genesis(format_args!(
+                    "delegation to {who}, which is no validator"
+                )))
             }
         }
     }
@@ -332,14 +396,33 @@ mod import {
                 id: e.unbonding_id.0,
                 on_hold: e.unbonding_on_hold_ref_count.0,
             };
-            let record = Unbonding { delegator, operator, entries: u.entries.iter().map(entry).collect() };
+            let record = Unbonding {
+                delegator,
+                operator,
+                entries: u.entries.iter().map(entry).collect(),
+            };
             record.put(tx.state, &config);
-            let (delegator_address, validator_address) = (u.delegator_address.clone(), u.validator_address.clone());
-            let tail = DvPairs { pairs: vec![DvPair { delegator_address, validator_address }] }.encode_to_vec();
+            let (delegator_address, validator_address) =
+                (u.delegator_address.clone(), u.validator_address.clone());
+            let tail = DvPairs {
+                pairs: vec![DvPair {
+                    delegator_address,
+                    validator_address,
+                }],
+            }
+            .encode_to_vec();
             for e in &record.entries {
                 add(&mut sums.loose, e.balance)?;
-                appends.push(Deferral::Append(keys::unbonding_queue(e.completion), tail.clone().into()));
-                number(tx, e.id, index::Kind::Unbonding, &keys::unbonding(&delegator, &operator))?;
+                appends.push(Deferral::Append(
+                    keys::unbonding_queue(e.completion),
+                    tail.clone().into(),
+                ));
+                number(
+                    tx,
+                    e.id,
+                    index::Kind::Unbonding,
+                    &keys::unbonding(&delegator, &operator),
+                )?;
             }
         }
         for r in &section.redelegations {
@@ -355,16 +438,27 @@ mod import {
                 on_hold: e.unbonding_on_hold_ref_count.0,
             };
             let entries = r.entries.iter().map(entry).collect();
-            let record = Redelegation { delegator, source, target, entries };
+            let record = Redelegation {
+                delegator,
+                source,
+                target,
+                entries,
+            };
             record.put(tx.state, &config);
             let triplet = DvvTriplet {
                 delegator_address: r.delegator_address.clone(),
                 validator_src_address: r.validator_src_address.clone(),
                 validator_dst_address: r.validator_dst_address.clone(),
             };
-            let tail = DvvTriplets { triplets: vec![triplet] }.encode_to_vec();
+            let tail = DvvTriplets {
+                triplets: vec![triplet],
+            }
+            .encode_to_vec();
             for e in &record.entries {
-                appends.push(Deferral::Append(keys::redelegation_queue(e.completion), tail.clone().into()));
+                appends.push(Deferral::Append(
+                    keys::redelegation_queue(e.completion),
+                    tail.clone().into(),
+                ));
                 let key = keys::redelegation(&delegator, &source, &target);
                 number(tx, e.id, index::Kind::Redelegation, &key)?;
             }
@@ -389,9 +483,15 @@ mod import {
             let who = pool(status);
             let have = x_bank::balance(tx.state.as_scan(), &who, &params.bond_denom)?;
             if have != want {
-                let name = if status == Status::Bonded { pool::BONDED_POOL } else { pool::NOT_BONDED_POOL };
+                let name = if status == Status::Bonded {
+                    pool::BONDED_POOL
+                } else {
+                    pool::NOT_BONDED_POOL
+                };
                 let denom = &params.bond_denom;
-                return Err(errors::genesis(format_args!("{name} holds {have}{denom}, stake says {want}{denom}")));
+                return Err(errors::genesis(format_args!(
+                    "{name} holds {have}{denom}, stake says {want}{denom}"
+                )));
             }
         }
         Ok(())
@@ -403,14 +503,22 @@ mod import {
         let mut updates = Vec::new();
         for last in &section.last_validator_powers {
             let operator = json::operator(&config, &last.address)?;
-            let v = validator(tx.state.as_scan(), &operator)?
-                .ok_or_else(|| errors::genesis(format_args!("last power of unknown validator {}", last.address)))?;
+            let v = validator(tx.state.as_scan(), &operator)?.ok_or_else(|| {
+                errors::genesis(format_args!("last power of unknown validator {}", last.address))
+            })?;
             let power = last.power.0;
             if power <= 0 {
-                return Err(errors::genesis(format_args!("last power {power} of {}", last.address)));
+                return Err(errors::genesis(format_args!(
+                    "last power {power} of {}",
+                    last.address
+                )));
             }
-            tx.state.put(keys::last_power(&operator), power.encode_to_vec().into());
-            updates.push(ValidatorUpdate { pub_key: Bytes::copy_from_slice(&v.pubkey), power });
+            tx.state
+                .put(keys::last_power(&operator), power.encode_to_vec().into());
+            updates.push(ValidatorUpdate {
+                pub_key: Bytes::copy_from_slice(&v.pubkey),
+                power,
+            });
         }
         Ok(updates)
     }

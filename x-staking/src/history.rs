@@ -18,7 +18,10 @@ fn header(block: &BlockContext) -> Header {
         chain_id: block.chain_id.to_string(),
         height: crate::height(block),
         time: Some(num::proto_time(block.time)),
-        last_block_id: Some(BlockId { part_set_header: Some(PartSetHeader::default()), ..BlockId::default() }),
+        last_block_id: Some(BlockId {
+            part_set_header: Some(PartSetHeader::default()),
+            ..BlockId::default()
+        }),
         proposer_address: block.proposer.to_vec(),
         ..Header::default()
     }
@@ -52,8 +55,14 @@ pub(crate) fn track(block: &BlockContext, state: &mut dyn StateWrite) -> Result<
     if keep == 0 {
         return Ok(());
     }
-    let valset = valset(state.as_scan())?.iter().map(|v| v.to_proto(&block.config)).collect();
-    let info = HistoricalInfo { header: Some(header(block)), valset };
+    let valset = valset(state.as_scan())?
+        .iter()
+        .map(|v| v.to_proto(&block.config))
+        .collect();
+    let info = HistoricalInfo {
+        header: Some(header(block)),
+        valset,
+    };
     state.put(keys::historical(block.height), info.encode_to_vec().into());
     Ok(())
 }

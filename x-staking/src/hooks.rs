@@ -9,7 +9,10 @@ use types::{Address, Dec};
 pub trait StakingHooks: Debug + Send + Sync + 'static {
     /// What the hooks of one delegation touch, beside what staking touches itself.
     fn access(&self, _delegator: &Address, _operator: &Address, _state: &dyn StateRead) -> Access {
-        Access { complete: true, ..Access::default() }
+        Access {
+            complete: true,
+            ..Access::default()
+        }
     }
     /// A validator was made.
     fn after_validator_created(&self, _ctx: &mut TxContext<'_>, _operator: &Address) -> Result<()> {

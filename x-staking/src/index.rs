@@ -54,7 +54,9 @@ pub(crate) fn settle(ctx: &mut TxContext<'_>) -> Result<(), StateError> {
 }
 
 fn take(state: &mut dyn StateWrite, key: state::Key) -> Result<Value, StateError> {
-    let value = state.get(&key)?.unwrap_or_else(Value::new);
+    let Some(value) = state.get(&key)? else {
+        return Ok(Value::new());
+    };
     state.delete(key);
     Ok(value)
 }
@@ -65,7 +67,9 @@ fn reindex(ctx: &mut TxContext<'_>) -> Result<(), StateError> {
     let mut first = BTreeMap::new();
     for entry in queue.chunks_exact(TOUCHED_LEN) {
         let power = u64::from_be_bytes(entry[21..].try_into().expect("8 bytes of 29"));
-        first.entry(Address::from_slice(&entry[..20])).or_insert((entry[20] == 1).then_some(power));
+        first
+            .entry(Address::from_slice(&entry[..20]))
+            .or_insert((entry[20] == 1).then_some(power));
     }
     for (operator, power) in first {
         if let Some(power) = power {
@@ -104,7 +108,10 @@ pub(crate) fn next_id(state: &mut dyn StateWrite) -> Result<u64, StateError> {
 /// Notes which record an id belongs to.
 pub(crate) fn index_id(state: &mut dyn StateWrite, id: u64, kind: Kind, record: &state::Key) {
     state.put(keys::unbonding_index(id), Value::copy_from_slice(record.bytes()));
-    state.put(keys::unbonding_type(id), Value::copy_from_slice(&(kind as u64).to_be_bytes()));
+    state.put(
+        keys::unbonding_type(id),
+        Value::copy_from_slice(&(kind as u64).to_be_bytes()),
+    );
 }
 
 fn give_ids(ctx: &mut TxContext<'_>) -> Result<(), StateError> {

@@ -23,7 +23,9 @@ impl<'de, T: FromStr> Deserialize<'de> for Num<T> {
             serde_json::Value::Number(n) => n.to_string(),
             other => return Err(D::Error::custom(format!("want an integer, got {other}"))),
         };
-        text.parse().map(Self).map_err(|_| D::Error::custom(format!("want an integer, got {text:?}")))
+        text.parse()
+            .map(Self)
+            .map_err(|_| D::Error::custom(format!("want an integer, got {text:?}")))
     }
 }
 
@@ -39,7 +41,9 @@ impl Serialize for Amount {
 impl<'de> Deserialize<'de> for Amount {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let text = String::deserialize(d)?;
-        int(&text).map(Self).ok_or_else(|| D::Error::custom(format!("invalid amount {text:?}")))
+        int(&text)
+            .map(Self)
+            .ok_or_else(|| D::Error::custom(format!("invalid amount {text:?}")))
     }
 }
 
@@ -88,7 +92,10 @@ fn parse_time(text: &str) -> Option<Timestamp> {
     let yoe = year - era * 400;
     let doy = (153 * (if m > 2 { m - 3 } else { m + 9 }) + 2) / 5 + d - 1;
     let days = era * 146_097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719_468;
-    let t = Timestamp { seconds: days * 86_400 + h * 3600 + mi * 60 + s, nanos: fraction(frac)? };
+    let t = Timestamp {
+        seconds: days * 86_400 + h * 3600 + mi * 60 + s,
+        nanos: fraction(frac)?,
+    };
     // Dates that are none, such as the 30th of February, read back differently.
     (t.sortable()[..19] == *whole).then_some(t)
 }
@@ -111,13 +118,21 @@ impl<'de> Deserialize<'de> for Duration {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let text = String::deserialize(d)?;
         let read = || {
-            let (whole, frac) = text.strip_suffix('s')?.split_once('.').unwrap_or((text.strip_suffix('s')?, ""));
+            let (whole, frac) = text
+                .strip_suffix('s')?
+                .split_once('.')
+                .unwrap_or((text.strip_suffix('s')?, ""));
             let digits = !whole.is_empty() && whole.bytes().all(|b| b.is_ascii_digit());
             let seconds = digits.then(|| whole.parse().ok())??;
             // Protobuf's own bound: 10,000 years.
-            (seconds <= 315_576_000_000).then_some(Span { seconds, nanos: fraction(frac)? })
+            (seconds <= 315_576_000_000).then_some(Span {
+                seconds,
+                nanos: fraction(frac)?,
+            })
         };
-        read().map(Self).ok_or_else(|| D::Error::custom(format!("invalid duration {text:?}: want such as 1814400s")))
+        read()
+            .map(Self)
+            .ok_or_else(|| D::Error::custom(format!("invalid duration {text:?}: want such as 1814400s")))
     }
 }
 
@@ -284,16 +299,36 @@ mod tests {
 
     #[test]
     fn times_and_durations_read_back() {
-        for text in ["1970-01-01T00:00:00Z", "2024-02-29T23:59:59.5Z", "2026-11-23T01:02:03.000000001Z"] {
+        for text in [
+            "1970-01-01T00:00:00Z",
+            "2024-02-29T23:59:59.5Z",
+            "2026-11-23T01:02:03.000000001Z",
+        ] {
             assert_eq!(parse_time(text).unwrap().rfc3339(), text);
         }
-        for bad in ["2023-02-29T00:00:00Z", "2023-01-01 00:00:00Z", "2023-01-01T00:00:00", "2023-01-01T24:00:00Z", "x"] {
+        for bad in [
+            "2023-02-29T00:00:00Z",
+            "2023-01-01 00:00:00Z",
+            "2023-01-01T00:00:00",
+            "2023-01-01T24:00:00Z",
+            "x",
+        ] {
             assert_eq!(parse_time(bad), None, "{bad}");
         }
         for text in ["\"1814400s\"", "\"0.5s\""] {
-            assert_eq!(serde_json::to_string(&serde_json::from_str::<Duration>(text).unwrap()).unwrap(), text);
+            assert_eq!(
+                serde_json::to_string(&serde_json::from_str::<Duration>(text).unwrap()).unwrap(),
+                text
+            );
         }
-        for bad in ["\"5\"", "\"-5s\"", "\"s\"", "\".5s\"", "5", "\"999999999999999s\""] {
+        for bad in [
+            "\"5\"",
+            "\"-5s\"",
+            "\"s\"",
+            "\".5s\"",
+            "5",
+            "\"999999999999999s\"",
+        ] {
             assert!(serde_json::from_str::<Duration>(bad).is_err(), "{bad}");
         }
     }

@@ -45,7 +45,9 @@ fn range(prefix: &[&[u8]]) -> KeyRange {
 /// The prefixes whose changes are deferred: queue appends settle in block order and never make two transactions
 /// conflict.
 pub fn deferred_prefixes() -> Vec<(StoreId, Vec<u8>)> {
-    [UNBONDING_QUEUE, REDELEGATION_QUEUE, TOUCHED, FRESH].map(|p| (STORE, vec![p])).into()
+    [UNBONDING_QUEUE, REDELEGATION_QUEUE, TOUCHED, FRESH]
+        .map(|p| (STORE, vec![p]))
+        .into()
 }
 
 /// Power a bonded validator had at the last end block.
@@ -95,7 +97,12 @@ pub fn delegations_of(delegator: &Address) -> KeyRange {
 }
 /// Index of delegations by validator; the delegator carries no length.
 pub fn delegation_by_validator(operator: &Address, delegator: &Address) -> Key {
-    key(&[&[DELEGATION_BY_VALIDATOR], LEN, operator.as_slice(), delegator.as_slice()])
+    key(&[
+        &[DELEGATION_BY_VALIDATOR],
+        LEN,
+        operator.as_slice(),
+        delegator.as_slice(),
+    ])
 }
 /// A validator's delegators.
 pub fn delegators_of(operator: &Address) -> KeyRange {
@@ -115,7 +122,13 @@ pub fn unbondings_of(delegator: &Address) -> KeyRange {
 }
 /// Index of unbonding delegations by validator.
 pub fn unbonding_by_validator(operator: &Address, delegator: &Address) -> Key {
-    key(&[&[UNBONDING_BY_VALIDATOR], LEN, operator.as_slice(), LEN, delegator.as_slice()])
+    key(&[
+        &[UNBONDING_BY_VALIDATOR],
+        LEN,
+        operator.as_slice(),
+        LEN,
+        delegator.as_slice(),
+    ])
 }
 /// Index entries of one validator's unbonding delegations.
 pub fn unbondings_from(operator: &Address) -> KeyRange {
@@ -123,7 +136,15 @@ pub fn unbondings_from(operator: &Address) -> KeyRange {
 }
 /// A redelegation.
 pub fn redelegation(delegator: &Address, source: &Address, target: &Address) -> Key {
-    key(&[&[REDELEGATION], LEN, delegator.as_slice(), LEN, source.as_slice(), LEN, target.as_slice()])
+    key(&[
+        &[REDELEGATION],
+        LEN,
+        delegator.as_slice(),
+        LEN,
+        source.as_slice(),
+        LEN,
+        target.as_slice(),
+    ])
 }
 /// All redelegations.
 pub fn redelegations() -> KeyRange {
@@ -135,15 +156,37 @@ pub fn redelegations_of(delegator: &Address) -> KeyRange {
 }
 /// Index of redelegations by source.
 pub fn redelegation_by_source(delegator: &Address, source: &Address, target: &Address) -> Key {
-    key(&[&[REDELEGATION_BY_SOURCE], LEN, source.as_slice(), LEN, delegator.as_slice(), LEN, target.as_slice()])
+    key(&[
+        &[REDELEGATION_BY_SOURCE],
+        LEN,
+        source.as_slice(),
+        LEN,
+        delegator.as_slice(),
+        LEN,
+        target.as_slice(),
+    ])
 }
 /// Index of redelegations by target.
 pub fn redelegation_by_target(delegator: &Address, source: &Address, target: &Address) -> Key {
-    key(&[&[REDELEGATION_BY_TARGET], LEN, target.as_slice(), LEN, delegator.as_slice(), LEN, source.as_slice()])
+    key(&[
+        &[REDELEGATION_BY_TARGET],
+        LEN,
+        target.as_slice(),
+        LEN,
+        delegator.as_slice(),
+        LEN,
+        source.as_slice(),
+    ])
 }
 /// What a delegator has coming in to one validator.
 pub fn redelegations_into(delegator: &Address, target: &Address) -> KeyRange {
-    range(&[&[REDELEGATION_BY_TARGET], LEN, target.as_slice(), LEN, delegator.as_slice()])
+    range(&[
+        &[REDELEGATION_BY_TARGET],
+        LEN,
+        target.as_slice(),
+        LEN,
+        delegator.as_slice(),
+    ])
 }
 /// The last unbonding id given out, 8 bytes big-endian.
 pub fn unbonding_id() -> Key {
@@ -176,7 +219,12 @@ pub fn redelegations_until(time: Timestamp) -> KeyRange {
 fn until(prefix: u8, time: Timestamp) -> KeyRange {
     // Times have a fixed width, so the first key after `time` is `time` with one more byte.
     let end = [&[prefix], time.sortable().as_bytes(), &[0]].concat();
-    KeyRange { store: STORE, start: vec![prefix], end: Some(end), descending: false }
+    KeyRange {
+        store: STORE,
+        start: vec![prefix],
+        end: Some(end),
+        descending: false,
+    }
 }
 /// Validators that finish unbonding at `time` and `height`.
 pub fn validator_queue(time: Timestamp, height: i64) -> Key {
@@ -189,7 +237,12 @@ pub fn validators_until(time: Timestamp) -> KeyRange {
     let time = time.sortable();
     let len = (time.len() as u64).to_be_bytes();
     let end = [&[VALIDATOR_QUEUE][..], &len, time.as_bytes(), &[0xff; 8]].concat();
-    KeyRange { store: STORE, start: vec![VALIDATOR_QUEUE], end: Some(end), descending: false }
+    KeyRange {
+        store: STORE,
+        start: vec![VALIDATOR_QUEUE],
+        end: Some(end),
+        descending: false,
+    }
 }
 /// What the chain knew of a past block.
 pub fn historical(height: u64) -> Key {
@@ -223,16 +276,25 @@ mod tests {
         let (aa, bb) = ("aa".repeat(20), "bb".repeat(20));
         assert_eq!(hex(validator(&b)), format!("2114{bb}"));
         assert_eq!(hex(by_consensus(&b)), format!("2214{bb}"));
-        assert_eq!(hex(by_power(258, &b)), format!("23000000000000010214{}", "44".repeat(20)));
+        assert_eq!(
+            hex(by_power(258, &b)),
+            format!("23000000000000010214{}", "44".repeat(20))
+        );
         assert_eq!(hex(delegation(&a, &b)), format!("3114{aa}14{bb}"));
         assert_eq!(hex(unbonding(&a, &b)), format!("3214{aa}14{bb}"));
         assert_eq!(hex(unbonding_by_validator(&b, &a)), format!("3314{bb}14{aa}"));
         assert_eq!(hex(delegation_by_validator(&b, &a)), format!("7114{bb}{aa}"));
         assert_eq!(hex(last_power(&b)), format!("1114{bb}"));
-        let t = Timestamp { seconds: 1_136_214_245, nanos: 5 };
+        let t = Timestamp {
+            seconds: 1_136_214_245,
+            nanos: 5,
+        };
         let text = "323030362d30312d30325431353a30343a30352e303030303030303035";
         assert_eq!(hex(unbonding_queue(t)), format!("41{text}"));
-        assert_eq!(hex(validator_queue(t, 7)), format!("43000000000000001d{text}0000000000000007"));
+        assert_eq!(
+            hex(validator_queue(t, 7)),
+            format!("43000000000000001d{text}0000000000000007")
+        );
         assert_eq!(hex(historical(1)), "500000000000000001");
     }
 

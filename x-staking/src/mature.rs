@@ -13,29 +13,40 @@ use state::{Key, KeyRange, StateError, Value};
 use types::{Address, Coin, Event, U256, format_coins};
 
 fn decode<M: Message + Default>(key: &Key, value: &Value) -> Result<M, StateError> {
-    M::decode(value.as_ref()).map_err(|e| StateError::Corrupt { key: key.clone(), why: e.to_string() })
+    M::decode(value.as_ref()).map_err(|e| StateError::Corrupt {
+        key: key.clone(),
+        why: e.to_string(),
+    })
 }
 
 /// An address that this module wrote into a queue.
 fn written<T>(key: &Key, read: Result<T>) -> Result<T, StateError> {
-    read.map_err(|e| StateError::Corrupt { key: key.clone(), why: e.to_string() })
+    read.map_err(|e| StateError::Corrupt {
+        key: key.clone(),
+        why: e.to_string(),
+    })
 }
 
 /// Queue entries up to now, each with its key.
 fn due<M: Message + Default>(ctx: &TxContext<'_>, range: &KeyRange) -> Result<Vec<(Key, M)>, StateError> {
-    crate::scan(ctx.state.as_scan(), range, |key, value| Ok((key.clone(), decode(key, value)?)))
+    crate::scan(ctx.state.as_scan(), range, |key, value| {
+        Ok((key.clone(), decode(key, value)?))
+    })
 }
 
 fn queued(ctx: &TxContext<'_>, key: &Key) -> Result<Vec<String>, StateError> {
     let value = ctx.state.get(key)?;
-    Ok(value.map_or(Ok(Vec::new()), |v| decode::<ValAddresses>(key, &v).map(|a| a.addresses))?)
+    Ok(value.map_or(Ok(Vec::new()), |v| {
+        decode::<ValAddresses>(key, &v).map(|a| a.addresses)
+    })?)
 }
 
 fn store_queue(ctx: &mut TxContext<'_>, key: Key, addresses: Vec<String>) {
     if addresses.is_empty() {
         ctx.state.delete(key);
     } else {
-        ctx.state.put(key, ValAddresses { addresses }.encode_to_vec().into());
+        ctx.state
+            .put(key, ValAddresses { addresses }.encode_to_vec().into());
     }
 }
 
@@ -64,7 +75,9 @@ pub(crate) fn validators(ctx: &mut TxContext<'_>, hooks: &dyn StakingHooks) -> R
         let mut held = Vec::new();
         for text in queue.addresses {
             let operator = written(&key, msg::operator(&ctx.block.config, &text))?;
-            let Some(mut v) = validator(ctx.state.as_scan(), &operator)? else { continue };
+            let Some(mut v) = validator(ctx.state.as_scan(), &operator)? else {
+                continue;
+            };
             if v.status != Status::Unbonding {
                 continue;
             }
@@ -72,8 +85,9 @@ pub(crate) fn validators(ctx: &mut TxContext<'_>, hooks: &dyn StakingHooks) -> R
                 held.push(text);
                 continue;
             }
-            for id in std::mem::take(&mut v.unbonding_ids) {
-                ctx.state.delete(keys::unbonding_index(id));
+            // The SDK clears the list too, but never stores the cleared one.
+            for id in &v.unbonding_ids {
+                ctx.state.delete(keys::unbonding_index(*id));
             }
             v.status = Status::Unbonded;
             put_validator(ctx.state, &ctx.block.config, &v);
@@ -113,9 +127,14 @@ fn pay(
     operator: &Address,
     denom: &str,
 ) -> Result<Option<Vec<Coin>>> {
-    let Some(mut ubd) = unbonding(ctx.state.as_scan(), delegator, operator)? else { return Ok(None) };
+    let Some(mut ubd) = unbonding(ctx.state.as_scan(), delegator, operator)? else {
+        return Ok(None);
+    };
     let now = ctx.block.time;
-    let (over, left) = ubd.entries.into_iter().partition(|e| e.completion <= now && e.on_hold == 0);
+    let (over, left) = ubd
+        .entries
+        .into_iter()
+        .partition(|e| e.completion <= now && e.on_hold == 0);
     let over: Vec<_> = over;
     ubd.entries = left;
     let mut total = U256::ZERO;
@@ -128,7 +147,11 @@ fn pay(
         total = total.saturating_add(entry.balance);
     }
     ubd.put(ctx.state, &ctx.block.config);
-    Ok(Some(if total.is_zero() { Vec::new() } else { vec![Coin::new(total, denom)] }))
+    Ok(Some(if total.is_zero() {
+        Vec::new()
+    } else {
+        vec![Coin::new(total, denom)]
+    }))
 }
 
 fn completed(pair: DvPair, paid: Vec<Coin>) -> Event {
@@ -165,7 +188,10 @@ fn finish(ctx: &mut TxContext<'_>, parties: [&Address; 3], denom: &str) -> Resul
     let found = redelegation(ctx.state.as_scan(), delegator, source, target)?;
     let Some(mut red) = found else { return Ok(None) };
     let now = ctx.block.time;
-    let (over, left) = red.entries.into_iter().partition(|e| e.completion <= now && e.on_hold == 0);
+    let (over, left) = red
+        .entries
+        .into_iter()
+        .partition(|e| e.completion <= now && e.on_hold == 0);
     let over: Vec<_> = over;
     red.entries = left;
     let mut total = U256::ZERO;
@@ -174,7 +200,11 @@ fn finish(ctx: &mut TxContext<'_>, parties: [&Address; 3], denom: &str) -> Resul
         total = total.saturating_add(entry.initial);
     }
     red.put(ctx.state, &ctx.block.config);
-    Ok(Some(if total.is_zero() { Vec::new() } else { vec![Coin::new(total, denom)] }))
+    Ok(Some(if total.is_zero() {
+        Vec::new()
+    } else {
+        vec![Coin::new(total, denom)]
+    }))
 }
 
 fn arrived(t: DvvTriplet, moved: Vec<Coin>) -> Event {

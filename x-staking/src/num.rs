@@ -22,14 +22,22 @@ pub(crate) fn raw(dec: Dec) -> String {
 
 /// A moment for protobuf.
 pub(crate) fn proto_time(t: Timestamp) -> ProtoTime {
-    ProtoTime { seconds: t.seconds, nanos: i32::try_from(t.nanos).expect("below 10^9") }
+    ProtoTime {
+        seconds: t.seconds,
+        nanos: i32::try_from(t.nanos).expect("below 10^9"),
+    }
 }
 
 /// A moment from protobuf; an absent one is 1970 (Go's zero `Timestamp` message).
 pub(crate) fn time(t: Option<&ProtoTime>) -> Option<Timestamp> {
-    let Some(t) = t else { return Some(Timestamp::default()) };
+    let Some(t) = t else {
+        return Some(Timestamp::default());
+    };
     let nanos = u32::try_from(t.nanos).ok().filter(|n| *n < 1_000_000_000)?;
-    Some(Timestamp { seconds: t.seconds, nanos })
+    Some(Timestamp {
+        seconds: t.seconds,
+        nanos,
+    })
 }
 
 /// A span of time, as protobuf's `Duration` has it; never negative.
@@ -47,7 +55,10 @@ impl Span {
         let nanos = t.nanos + self.nanos;
         let carry = i64::from(nanos / 1_000_000_000);
         let seconds = t.seconds.saturating_add(self.seconds).saturating_add(carry);
-        Timestamp { seconds, nanos: nanos % 1_000_000_000 }
+        Timestamp {
+            seconds,
+            nanos: nanos % 1_000_000_000,
+        }
     }
 }
 
@@ -72,8 +83,26 @@ mod tests {
 
     #[test]
     fn spans_carry_nanoseconds() {
-        let t = Timestamp { seconds: 5, nanos: 600_000_000 };
-        assert_eq!(Span { seconds: 1, nanos: 400_000_000 }.after(t), Timestamp { seconds: 7, nanos: 0 });
-        assert_eq!(Span { seconds: i64::MAX, nanos: 0 }.after(t).seconds, i64::MAX);
+        let t = Timestamp {
+            seconds: 5,
+            nanos: 600_000_000,
+        };
+        assert_eq!(
+            Span {
+                seconds: 1,
+                nanos: 400_000_000
+            }
+            .after(t),
+            Timestamp { seconds: 7, nanos: 0 }
+        );
+        assert_eq!(
+            Span {
+                seconds: i64::MAX,
+                nanos: 0
+            }
+            .after(t)
+            .seconds,
+            i64::MAX
+        );
     }
 }

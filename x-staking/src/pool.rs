@@ -14,14 +14,20 @@ pub const NOT_BONDED_POOL: &str = "not_bonded_tokens_pool";
 
 /// The account that holds the stake of a validator with this status.
 pub fn pool(status: Status) -> Address {
-    x_auth::module_address(if status == Status::Bonded { BONDED_POOL } else { NOT_BONDED_POOL })
+    x_auth::module_address(if status == Status::Bonded {
+        BONDED_POOL
+    } else {
+        NOT_BONDED_POOL
+    })
 }
 
 fn moved(ctx: &mut TxContext<'_>, from: &Address, to: &Address, coin: &Coin) {
     let text = |a: &Address| bech32_address(&ctx.block.config.bech32_prefix, a);
     let amount = || ("amount", coin.to_string());
-    ctx.events.push(Event::new("coin_spent", [("spender", text(from)), amount()]));
-    ctx.events.push(Event::new("coin_received", [("receiver", text(to)), amount()]));
+    ctx.events
+        .push(Event::new("coin_spent", [("spender", text(from)), amount()]));
+    ctx.events
+        .push(Event::new("coin_received", [("receiver", text(to)), amount()]));
 }
 
 /// A delegator pays into a pool (SDK `DelegateCoins`).
@@ -32,7 +38,8 @@ pub(crate) fn pay_in(ctx: &mut TxContext<'_>, from: &Address, to: Status, coin: 
 }
 
 fn take(ctx: &mut TxContext<'_>, from: &Address, to: &Address, coin: &Coin) {
-    ctx.state.add(x_bank::balance_key(from, &coin.denom), Delta::minus(coin.amount));
+    ctx.state
+        .add(x_bank::balance_key(from, &coin.denom), Delta::minus(coin.amount));
     x_bank::credit(ctx.state, to, coin);
     moved(ctx, from, to, coin);
 }
@@ -51,7 +58,11 @@ pub(crate) fn shift(ctx: &mut TxContext<'_>, from: Status, to: Status, denom: &s
     let coin = Coin::new(amount, denom);
     take(ctx, &from, &to, &coin);
     let text = |a: &Address| bech32_address(&ctx.block.config.bech32_prefix, a);
-    let transfer = [("recipient", text(&to)), ("sender", text(&from)), ("amount", coin.to_string())];
+    let transfer = [
+        ("recipient", text(&to)),
+        ("sender", text(&from)),
+        ("amount", coin.to_string()),
+    ];
     ctx.events.push(Event::new("transfer", transfer));
     ctx.events.push(Event::new("message", [("sender", text(&from))]));
 }

@@ -57,45 +57,66 @@ fn delegator(ctx: Ctx<'_>, text: &str) -> Result<Address> {
 }
 
 fn missing_delegation(delegator: &str, validator: &str) -> Error {
-    Error::not_found(format_args!("delegation with delegator {delegator} not found for validator {validator}"))
+    Error::not_found(format_args!(
+        "delegation with delegator {delegator} not found for validator {validator}"
+    ))
 }
 
 fn all_validators(q: QueryValidatorsRequest, ctx: Ctx<'_>) -> Result<QueryValidatorsResponse> {
     let want = match q.status.as_str() {
         "" => None,
-        text => Some(Status::parse(text).ok_or_else(|| {
-            Error::invalid_argument(format_args!("invalid validator status {text}"))
-        })?),
+        text => Some(
+            Status::parse(text)
+                .ok_or_else(|| Error::invalid_argument(format_args!("invalid validator status {text}")))?,
+        ),
     };
     let Page { items, response } = paginate(ctx.state, &keys::validators(), q.pagination, |key, value| {
         let v = decode_entry(key, value)?;
-        Ok(want.is_none_or(|s| s == v.status).then(|| v.to_proto(&ctx.block.config)))
+        Ok(want
+            .is_none_or(|s| s == v.status)
+            .then(|| v.to_proto(&ctx.block.config)))
     })?;
-    Ok(QueryValidatorsResponse { validators: items, pagination: Some(response) })
+    Ok(QueryValidatorsResponse {
+        validators: items,
+        pagination: Some(response),
+    })
 }
 
 fn one_validator(q: QueryValidatorRequest, ctx: Ctx<'_>) -> Result<QueryValidatorResponse> {
     let found = validator(&ctx.state, &operator(ctx, &q.validator_addr)?)?;
-    let v = found.ok_or_else(|| Error::not_found(format_args!("validator {} not found", q.validator_addr)))?;
-    Ok(QueryValidatorResponse { validator: Some(v.to_proto(&ctx.block.config)) })
+    let v =
+        found.ok_or_else(|| Error::not_found(format_args!("validator {} not found", q.validator_addr)))?;
+    Ok(QueryValidatorResponse {
+        validator: Some(v.to_proto(&ctx.block.config)),
+    })
 }
 
 /// A delegation with what it is worth.
 fn priced(ctx: Ctx<'_>, d: &Delegation, v: Option<&Validator>) -> Result<DelegationResponse> {
-    let worth = v.map_or(Ok(Dec::ZERO), |v| v.tokens_from_shares(d.shares))?.truncate();
+    let worth = v
+        .map_or(Ok(Dec::ZERO), |v| v.tokens_from_shares(d.shares))?
+        .truncate();
     let denom = crate::params(&ctx.state)?.bond_denom;
     Ok(DelegationResponse {
         delegation: Some(d.to_proto(&ctx.block.config)),
-        balance: Some(Coin { denom, amount: worth.to_string() }),
+        balance: Some(Coin {
+            denom,
+            amount: worth.to_string(),
+        }),
     })
 }
 
 fn one_delegation(q: QueryDelegationRequest, ctx: Ctx<'_>) -> Result<QueryDelegationResponse> {
-    let (who, on) = (delegator(ctx, &q.delegator_addr)?, operator(ctx, &q.validator_addr)?);
+    let (who, on) = (
+        delegator(ctx, &q.delegator_addr)?,
+        operator(ctx, &q.validator_addr)?,
+    );
     let d = delegation(&ctx.state, &who, &on)?
         .ok_or_else(|| missing_delegation(&q.delegator_addr, &q.validator_addr))?;
     let v = validator(&ctx.state, &on)?;
-    Ok(QueryDelegationResponse { delegation_response: Some(priced(ctx, &d, v.as_ref())?) })
+    Ok(QueryDelegationResponse {
+        delegation_response: Some(priced(ctx, &d, v.as_ref())?),
+    })
 }
 
 fn price_all(ctx: Ctx<'_>, delegations: &[Delegation]) -> Result<Vec<DelegationResponse>> {
@@ -139,13 +160,23 @@ fn validator_delegations(
     })
 }
 
-fn one_unbonding(q: QueryUnbondingDelegationRequest, ctx: Ctx<'_>) -> Result<QueryUnbondingDelegationResponse> {
-    let (who, on) = (delegator(ctx, &q.delegator_addr)?, operator(ctx, &q.validator_addr)?);
+fn one_unbonding(
+    q: QueryUnbondingDelegationRequest,
+    ctx: Ctx<'_>,
+) -> Result<QueryUnbondingDelegationResponse> {
+    let (who, on) = (
+        delegator(ctx, &q.delegator_addr)?,
+        operator(ctx, &q.validator_addr)?,
+    );
     let u = unbonding(&ctx.state, &who, &on)?.ok_or_else(|| {
         let (d, v) = (&q.delegator_addr, &q.validator_addr);
-        Error::not_found(format_args!("unbonding delegation with delegator {d} not found for validator {v}"))
+        Error::not_found(format_args!(
+            "unbonding delegation with delegator {d} not found for validator {v}"
+        ))
     })?;
-    Ok(QueryUnbondingDelegationResponse { unbond: Some(u.to_proto(&ctx.block.config)) })
+    Ok(QueryUnbondingDelegationResponse {
+        unbond: Some(u.to_proto(&ctx.block.config)),
+    })
 }
 
 fn delegator_unbondings(
@@ -156,7 +187,10 @@ fn delegator_unbondings(
     let Page { items, response } = paginate(ctx.state, &range, q.pagination, |key, value| {
         Ok(Some(decode::<Unbonding>(key, value)?.to_proto(&ctx.block.config)))
     })?;
-    Ok(QueryDelegatorUnbondingDelegationsResponse { unbonding_responses: items, pagination: Some(response) })
+    Ok(QueryDelegatorUnbondingDelegationsResponse {
+        unbonding_responses: items,
+        pagination: Some(response),
+    })
 }
 
 fn validator_unbondings(
@@ -164,11 +198,15 @@ fn validator_unbondings(
     ctx: Ctx<'_>,
 ) -> Result<QueryValidatorUnbondingDelegationsResponse> {
     let on = operator(ctx, &q.validator_addr)?;
-    let Page { items, response } = paginate(ctx.state, &keys::unbondings_from(&on), q.pagination, |key, _| {
-        let found: Option<Unbonding> = get(&ctx.state, &keys::unbonding(&last_address(key), &on))?;
-        Ok(found.map(|u| u.to_proto(&ctx.block.config)))
-    })?;
-    Ok(QueryValidatorUnbondingDelegationsResponse { unbonding_responses: items, pagination: Some(response) })
+    let Page { items, response } =
+        paginate(ctx.state, &keys::unbondings_from(&on), q.pagination, |key, _| {
+            let found: Option<Unbonding> = get(&ctx.state, &keys::unbonding(&last_address(key), &on))?;
+            Ok(found.map(|u| u.to_proto(&ctx.block.config)))
+        })?;
+    Ok(QueryValidatorUnbondingDelegationsResponse {
+        unbonding_responses: items,
+        pagination: Some(response),
+    })
 }
 
 fn delegator_validators(
@@ -180,29 +218,37 @@ fn delegator_validators(
         let d: Delegation = decode(key, value)?;
         Ok(validator(&ctx.state, &d.operator)?.map(|v| v.to_proto(&ctx.block.config)))
     })?;
-    Ok(QueryDelegatorValidatorsResponse { validators: items, pagination: Some(response) })
+    Ok(QueryDelegatorValidatorsResponse {
+        validators: items,
+        pagination: Some(response),
+    })
 }
 
 fn delegator_validator(
     q: QueryDelegatorValidatorRequest,
     ctx: Ctx<'_>,
 ) -> Result<QueryDelegatorValidatorResponse> {
-    let (who, on) = (delegator(ctx, &q.delegator_addr)?, operator(ctx, &q.validator_addr)?);
+    let (who, on) = (
+        delegator(ctx, &q.delegator_addr)?,
+        operator(ctx, &q.validator_addr)?,
+    );
     let missing = || missing_delegation(&q.delegator_addr, &q.validator_addr);
     delegation(&ctx.state, &who, &on)?.ok_or_else(missing)?;
     let v = validator(&ctx.state, &on)?.ok_or_else(missing)?;
-    Ok(QueryDelegatorValidatorResponse { validator: Some(v.to_proto(&ctx.block.config)) })
+    Ok(QueryDelegatorValidatorResponse {
+        validator: Some(v.to_proto(&ctx.block.config)),
+    })
 }
 
 fn historical(q: QueryHistoricalInfoRequest, ctx: Ctx<'_>) -> Result<QueryHistoricalInfoResponse> {
-    let height =
-        u64::try_from(q.height).map_err(|_| Error::invalid_argument("height cannot be negative"))?;
+    let height = u64::try_from(q.height).map_err(|_| Error::invalid_argument("height cannot be negative"))?;
     let key = keys::historical(height);
-    let value = state::StateRead::get(&ctx.state, &key)?.ok_or_else(|| {
-        Error::not_found(format_args!("historical info for height {height} not found"))
+    let value = state::StateRead::get(&ctx.state, &key)?
+        .ok_or_else(|| Error::not_found(format_args!("historical info for height {height} not found")))?;
+    let info = HistoricalInfo::decode(value.as_ref()).map_err(|e| StateError::Corrupt {
+        key,
+        why: e.to_string(),
     })?;
-    let info = HistoricalInfo::decode(value.as_ref())
-        .map_err(|e| StateError::Corrupt { key, why: e.to_string() })?;
     Ok(QueryHistoricalInfoResponse { hist: Some(info) })
 }
 
@@ -210,10 +256,15 @@ fn pools(_: QueryPoolRequest, ctx: Ctx<'_>) -> Result<QueryPoolResponse> {
     let denom = crate::params(&ctx.state)?.bond_denom;
     let held = |status| x_bank::balance(&ctx.state, &pool(status), &denom);
     let (bonded, loose) = (held(Status::Bonded)?, held(Status::Unbonded)?);
-    let pool = Pool { not_bonded_tokens: loose.to_string(), bonded_tokens: bonded.to_string() };
+    let pool = Pool {
+        not_bonded_tokens: loose.to_string(),
+        bonded_tokens: bonded.to_string(),
+    };
     Ok(QueryPoolResponse { pool: Some(pool) })
 }
 
 fn params(_: QueryParamsRequest, ctx: Ctx<'_>) -> Result<QueryParamsResponse> {
-    Ok(QueryParamsResponse { params: Some(crate::params(&ctx.state)?.to_proto()) })
+    Ok(QueryParamsResponse {
+        params: Some(crate::params(&ctx.state)?.to_proto()),
+    })
 }

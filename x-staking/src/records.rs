@@ -88,7 +88,9 @@ fn addresses<const N: usize>(key: &Key) -> Option<[Address; N]> {
     if body.len() != 1 + 21 * N {
         return None;
     }
-    Some(std::array::from_fn(|i| Address::from_slice(&body[2 + 21 * i..22 + 21 * i])))
+    Some(std::array::from_fn(|i| {
+        Address::from_slice(&body[2 + 21 * i..22 + 21 * i])
+    }))
 }
 
 /// The record under `key`.
@@ -98,15 +100,21 @@ pub(crate) fn get<T: Record>(state: &dyn StateRead, key: &Key) -> Result<Option<
 
 /// The record in a scanned pair.
 pub(crate) fn decode<T: Record>(key: &Key, value: &Value) -> Result<T, StateError> {
-    T::read(key, value)
-        .ok_or_else(|| StateError::Corrupt { key: key.clone(), why: "not what staking writes here".into() })
+    T::read(key, value).ok_or_else(|| StateError::Corrupt {
+        key: key.clone(),
+        why: "not what staking writes here".into(),
+    })
 }
 
 impl Record for Delegation {
     fn read(key: &Key, value: &Value) -> Option<Self> {
         let [delegator, operator] = addresses(key)?;
         let shares = dec(&proto::Delegation::decode(value.as_ref()).ok()?.shares)?;
-        Some(Self { delegator, operator, shares })
+        Some(Self {
+            delegator,
+            operator,
+            shares,
+        })
     }
 }
 
@@ -124,7 +132,11 @@ impl Record for Unbonding {
                 on_hold: e.unbonding_on_hold_ref_count,
             });
         }
-        Some(Self { delegator, operator, entries })
+        Some(Self {
+            delegator,
+            operator,
+            entries,
+        })
     }
 }
 
@@ -142,7 +154,12 @@ impl Record for Redelegation {
                 on_hold: e.unbonding_on_hold_ref_count,
             });
         }
-        Some(Self { delegator, source, target, entries })
+        Some(Self {
+            delegator,
+            source,
+            target,
+            entries,
+        })
     }
 }
 
@@ -200,14 +217,24 @@ impl Unbonding {
     }
     /// Adds an entry, or to the entry of the same height and completion time. Whether it is a new one.
     pub(crate) fn add(&mut self, height: i64, completion: Timestamp, amount: U256) -> Result<bool> {
-        let same = self.entries.iter_mut().find(|e| e.height == height && e.completion == completion);
+        let same = self
+            .entries
+            .iter_mut()
+            .find(|e| e.height == height && e.completion == completion);
         if let Some(e) = same {
             e.initial = crate::num::fits(e.initial.checked_add(amount))?;
             e.balance = crate::num::fits(e.balance.checked_add(amount))?;
             return Ok(false);
         }
         let (initial, balance) = (amount, amount);
-        self.entries.push(UnbondingEntry { height, completion, initial, balance, id: 0, on_hold: 0 });
+        self.entries.push(UnbondingEntry {
+            height,
+            completion,
+            initial,
+            balance,
+            id: 0,
+            on_hold: 0,
+        });
         Ok(true)
     }
 }
@@ -233,12 +260,18 @@ impl Redelegation {
     /// Stores it and its index entries, or removes them where no entry is left.
     pub(crate) fn put(&self, state: &mut dyn StateWrite, config: &ChainConfig) {
         let (d, s, t) = (&self.delegator, &self.source, &self.target);
-        let indexes = [keys::redelegation_by_source(d, s, t), keys::redelegation_by_target(d, s, t)];
+        let indexes = [
+            keys::redelegation_by_source(d, s, t),
+            keys::redelegation_by_target(d, s, t),
+        ];
         if self.entries.is_empty() {
             state.delete(keys::redelegation(d, s, t));
             indexes.into_iter().for_each(|k| state.delete(k));
         } else {
-            state.put(keys::redelegation(d, s, t), self.to_proto(config).encode_to_vec().into());
+            state.put(
+                keys::redelegation(d, s, t),
+                self.to_proto(config).encode_to_vec().into(),
+            );
             indexes.into_iter().for_each(|k| state.put(k, Value::new()));
         }
     }

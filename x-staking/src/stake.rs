@@ -51,7 +51,12 @@ pub(crate) fn delegate(
     put_validator(ctx.state, &ctx.block.config, v);
     let held = before.map_or(Dec::ZERO, |d| d.shares);
     let shares = crate::num::fits(held.checked_add(issued))?;
-    Delegation { delegator: *delegator, operator, shares }.put(ctx.state, &ctx.block.config);
+    Delegation {
+        delegator: *delegator,
+        operator,
+        shares,
+    }
+    .put(ctx.state, &ctx.block.config);
     hooks.after_delegation_modified(ctx, delegator, &operator)?;
     Ok(issued)
 }
@@ -67,7 +72,11 @@ pub(crate) fn shares_for(
     let held = delegation(ctx.state.as_scan(), delegator, operator)?.ok_or_else(errors::no_delegation)?;
     let shares = v.shares_from_tokens(amount)?;
     // Both of the SDK's roundings are down, so its cap never bites.
-    if shares > held.shares { Err(errors::request("invalid shares amount")) } else { Ok(shares) }
+    if shares > held.shares {
+        Err(errors::request("invalid shares amount"))
+    } else {
+        Ok(shares)
+    }
 }
 
 /// Takes `shares` off a validator and returns what they are worth. The coins stay in the validator's pool.
@@ -81,7 +90,11 @@ pub(crate) fn unbond(
     let mut held = delegation(ctx.state.as_scan(), delegator, operator)?.ok_or_else(errors::no_delegator)?;
     hooks.before_shares_modified(ctx, delegator, operator)?;
     let left = held.shares.checked_sub(shares).ok_or_else(|| {
-        Error::module("staking", 24, format!("{}: not enough delegation shares", held.shares))
+        Error::module(
+            "staking",
+            24,
+            format!("{}: not enough delegation shares", held.shares),
+        )
     })?;
     let mut v = existing(ctx, operator)?;
     index::touch(ctx.state, &ctx.block.config, operator, Some(&v));

@@ -21,7 +21,11 @@ impl Staking {
     /// the validator set up to date and reports it.
     pub fn finish_gen_txs(&self, ctx: &mut GenesisContext<'_>) -> Result<()> {
         let mut events = Vec::new();
-        let mut tx = TxContext { block: ctx.block, state: &mut *ctx.state, events: &mut events };
+        let mut tx = TxContext {
+            block: ctx.block,
+            state: &mut *ctx.state,
+            events: &mut events,
+        };
         index::settle(&mut tx)?;
         let updates = updates::apply(&mut tx, &*self.hooks)?;
         ctx.validator_updates.extend(updates);
@@ -49,7 +53,11 @@ impl Module for Staking {
         history::track(ctx.block, ctx.state)
     }
     fn end_block(&self, ctx: &mut HookContext<'_>) -> Result<()> {
-        let mut tx = TxContext { block: ctx.block, state: &mut *ctx.state, events: &mut *ctx.events };
+        let mut tx = TxContext {
+            block: ctx.block,
+            state: &mut *ctx.state,
+            events: &mut *ctx.events,
+        };
         index::settle(&mut tx)?;
         // The set before the queues: with an instant unbonding time a validator passes through both in one block.
         let updates = updates::apply(&mut tx, &*self.hooks)?;

@@ -20,7 +20,11 @@ fn head(state: &dyn StateScan, max: u32) -> Result<Vec<(Address, u64)>, StateErr
     let mut room = MAX_TOTAL_POWER;
     let mut failed = None;
     state.scan(&keys::powers().descending(), &mut |key, value| {
-        let read = key.bytes().get(1..9).and_then(|b| b.try_into().ok()).map(u64::from_be_bytes);
+        let read = key
+            .bytes()
+            .get(1..9)
+            .and_then(|b| b.try_into().ok())
+            .map(u64::from_be_bytes);
         let (Some(power), Ok(operator)) = (read, Address::try_from(value.as_ref())) else {
             failed = Some(corrupt(key, "malformed power index"));
             return Control::Break(());
@@ -37,7 +41,10 @@ fn head(state: &dyn StateScan, max: u32) -> Result<Vec<(Address, u64)>, StateErr
 }
 
 fn corrupt(key: &Key, why: &str) -> StateError {
-    StateError::Corrupt { key: key.clone(), why: why.into() }
+    StateError::Corrupt {
+        key: key.clone(),
+        why: why.into(),
+    }
 }
 
 /// Powers CometBFT was last told, by operator.
@@ -45,9 +52,13 @@ pub(crate) fn last_powers(state: &dyn StateScan) -> Result<BTreeMap<Address, i64
     let read = |key: &Key, value: &Value| {
         let operator = key.bytes().get(2..).and_then(|b| Address::try_from(b).ok());
         let power = i64::decode(value.as_ref()).ok();
-        operator.zip(power).ok_or_else(|| corrupt(key, "malformed last power"))
+        operator
+            .zip(power)
+            .ok_or_else(|| corrupt(key, "malformed last power"))
     };
-    Ok(crate::scan(state, &keys::last_powers(), read)?.into_iter().collect())
+    Ok(crate::scan(state, &keys::last_powers(), read)?
+        .into_iter()
+        .collect())
 }
 
 /// A validator that an index names.
@@ -56,7 +67,10 @@ fn named(state: &dyn StateScan, operator: &Address) -> Result<Validator, StateEr
 }
 
 fn update(v: &Validator, power: i64) -> ValidatorUpdate {
-    ValidatorUpdate { pub_key: Bytes::copy_from_slice(&v.pubkey), power }
+    ValidatorUpdate {
+        pub_key: Bytes::copy_from_slice(&v.pubkey),
+        power,
+    }
 }
 
 /// Brings statuses, pools and last powers in line with the power index, and returns what CometBFT must be told:
@@ -82,7 +96,8 @@ pub(crate) fn apply(ctx: &mut TxContext<'_>, hooks: &dyn StakingHooks) -> Result
         let power = i64::try_from(power).expect("at most an eighth of i64::MAX");
         if last.remove(&operator) != Some(power) {
             updates.push(update(&v, power));
-            ctx.state.put(keys::last_power(&operator), power.encode_to_vec().into());
+            ctx.state
+                .put(keys::last_power(&operator), power.encode_to_vec().into());
         }
         total += power;
     }
@@ -103,7 +118,9 @@ pub(crate) fn apply(ctx: &mut TxContext<'_>, hooks: &dyn StakingHooks) -> Result
 
 /// Stake is part of the supply, which fits 256 bits.
 fn sum(a: U256, b: U256) -> Result<U256, StateError> {
-    a.checked_add(b).ok_or_else(|| StateError::Range { key: keys::last_total_power() })
+    a.checked_add(b).ok_or_else(|| StateError::Range {
+        key: keys::last_total_power(),
+    })
 }
 
 /// One transfer for all who entered and left.
@@ -117,7 +134,10 @@ fn net(ctx: &mut TxContext<'_>, params: &Params, entering: U256, leaving: U256) 
 }
 
 pub(crate) fn put_total(ctx: &mut TxContext<'_>, total: i64) {
-    let value = IntProto { int: total.to_string() }.encode_to_vec();
+    let value = IntProto {
+        int: total.to_string(),
+    }
+    .encode_to_vec();
     ctx.state.put(keys::last_total_power(), value.into());
 }
 
@@ -128,7 +148,9 @@ fn store_updates(ctx: &mut TxContext<'_>, updates: &[ValidatorUpdate]) {
         }),
         power: u.power,
     };
-    let stored = ValidatorUpdates { updates: updates.iter().map(one).collect() };
+    let stored = ValidatorUpdates {
+        updates: updates.iter().map(one).collect(),
+    };
     ctx.state.put(keys::updates(), stored.encode_to_vec().into());
 }
 

@@ -35,7 +35,9 @@ impl Status {
     }
     /// The status of that name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Unbonded, Self::Unbonding, Self::Bonded].into_iter().find(|s| s.name() == name)
+        [Self::Unbonded, Self::Unbonding, Self::Bonded]
+            .into_iter()
+            .find(|s| s.name() == name)
     }
     fn number(self) -> i32 {
         match self {
@@ -159,8 +161,15 @@ impl Validator {
     }
     /// Takes `shares` back and gives out what they are worth. The last shares get what rounding left behind.
     pub fn remove_shares(&mut self, shares: Dec) -> Result<U256> {
-        let left = self.shares.checked_sub(shares).ok_or_else(errors::insufficient_shares)?;
-        let tokens = if left.is_zero() { self.tokens } else { self.tokens_from_shares(shares)?.truncate() };
+        let left = self
+            .shares
+            .checked_sub(shares)
+            .ok_or_else(errors::insufficient_shares)?;
+        let tokens = if left.is_zero() {
+            self.tokens
+        } else {
+            self.tokens_from_shares(shares)?.truncate()
+        };
         self.tokens = fits(self.tokens.checked_sub(tokens))?;
         self.shares = left;
         Ok(tokens)
@@ -234,7 +243,10 @@ pub fn operator_text(config: &ChainConfig, operator: &Address) -> String {
 
 /// A consensus key as protobuf `Any`.
 pub fn pubkey_any(pubkey: &[u8; 32]) -> Any {
-    Any { type_url: ED25519_URL.into(), value: ed25519::PubKey { key: pubkey.to_vec() }.encode_to_vec() }
+    Any {
+        type_url: ED25519_URL.into(),
+        value: ed25519::PubKey { key: pubkey.to_vec() }.encode_to_vec(),
+    }
 }
 
 /// The consensus key in an `Any`, or the type that is not supported.
@@ -245,18 +257,27 @@ pub(crate) fn read_pubkey(any: &Any) -> Result<[u8; 32], String> {
     let key = ed25519::PubKey::decode(any.value.as_slice()).map_err(|e| e.to_string())?;
     let bytes = <[u8; 32]>::try_from(key.key).map_err(|k| format!("ed25519 key of {} bytes", k.len()))?;
     // One key, one spelling: its bytes are stored and hashed.
-    if pubkey_any(&bytes).value == any.value { Ok(bytes) } else { Err("ed25519 key with unknown fields".into()) }
+    if pubkey_any(&bytes).value == any.value {
+        Ok(bytes)
+    } else {
+        Err("ed25519 key with unknown fields".into())
+    }
 }
 
 /// Reads a validator.
 pub fn validator(state: &dyn StateRead, operator: &Address) -> Result<Option<Validator>, StateError> {
     let key = keys::validator(operator);
-    let Some(value) = state.get(&key)? else { return Ok(None) };
+    let Some(value) = state.get(&key)? else {
+        return Ok(None);
+    };
     decode(&key, &value).map(Some)
 }
 
 fn decode(key: &Key, value: &Value) -> Result<Validator, StateError> {
-    let corrupt = |why: String| StateError::Corrupt { key: key.clone(), why };
+    let corrupt = |why: String| StateError::Corrupt {
+        key: key.clone(),
+        why,
+    };
     let operator = Address::try_from(key.bytes().get(2..).unwrap_or(&[]))
         .map_err(|_| corrupt("validator key without an address".into()))?;
     let v = proto::Validator::decode(value.as_ref()).map_err(|e| corrupt(e.to_string()))?;
@@ -265,7 +286,10 @@ fn decode(key: &Key, value: &Value) -> Result<Validator, StateError> {
 
 /// Stores a validator's record; its power index is brought up to date at end block, see [`crate::index`].
 pub(crate) fn put_validator(state: &mut dyn StateWrite, config: &ChainConfig, v: &Validator) {
-    state.put(keys::validator(&v.operator), v.to_proto(config).encode_to_vec().into());
+    state.put(
+        keys::validator(&v.operator),
+        v.to_proto(config).encode_to_vec().into(),
+    );
 }
 
 /// All validators, by ascending operator.
@@ -284,10 +308,15 @@ pub fn validator_by_cons_addr(
     consensus: &Address,
 ) -> Result<Option<Address>, StateError> {
     let key = keys::by_consensus(consensus);
-    let Some(value) = state.get(&key)? else { return Ok(None) };
+    let Some(value) = state.get(&key)? else {
+        return Ok(None);
+    };
     Address::try_from(value.as_ref())
         .map(Some)
-        .map_err(|_| StateError::Corrupt { key, why: "operator is not 20 bytes".into() })
+        .map_err(|_| StateError::Corrupt {
+            key,
+            why: "operator is not 20 bytes".into(),
+        })
 }
 
 #[cfg(test)]
@@ -317,14 +346,26 @@ mod tests {
     #[test]
     fn shares_follow_an_odd_exchange_rate() {
         let mut v = with(0, "0");
-        assert_eq!(v.add_tokens(U256::from(3)).unwrap().to_string(), "3.000000000000000000");
+        assert_eq!(
+            v.add_tokens(U256::from(3)).unwrap().to_string(),
+            "3.000000000000000000"
+        );
         // Slashed by a third: 3 shares for 2 tokens.
         v.tokens = U256::from(2);
-        assert_eq!(v.add_tokens(U256::from(1)).unwrap().to_string(), "1.500000000000000000");
+        assert_eq!(
+            v.add_tokens(U256::from(1)).unwrap().to_string(),
+            "1.500000000000000000"
+        );
         v.tokens = U256::from(7);
-        assert_eq!(v.shares_from_tokens(U256::from(1)).unwrap().to_string(), "0.642857142857142857");
+        assert_eq!(
+            v.shares_from_tokens(U256::from(1)).unwrap().to_string(),
+            "0.642857142857142857"
+        );
         assert_eq!(v.remove_shares("1.5".parse().unwrap()).unwrap(), U256::from(2));
-        assert_eq!((v.tokens, v.shares.to_string().as_str()), (U256::from(5), "3.000000000000000000"));
+        assert_eq!(
+            (v.tokens, v.shares.to_string().as_str()),
+            (U256::from(5), "3.000000000000000000")
+        );
         // The last shares take what rounding left.
         assert_eq!(v.remove_shares("3".parse().unwrap()).unwrap(), U256::from(5));
         assert!(v.remove_shares(Dec::ONE).is_err());
@@ -333,8 +374,14 @@ mod tests {
     #[test]
     fn arithmetic_out_of_range_is_a_rejection() {
         let mut v = with(1, "1");
-        assert!(matches!(v.add_tokens(U256::MAX), Err(module::Error::Rejected { code: 35, .. })));
-        assert!(matches!(with(0, "1").shares_from_tokens(U256::from(1)), Err(module::Error::Rejected { code: 22, .. })));
+        assert!(matches!(
+            v.add_tokens(U256::MAX),
+            Err(module::Error::Rejected { code: 35, .. })
+        ));
+        assert!(matches!(
+            with(0, "1").shares_from_tokens(U256::from(1)),
+            Err(module::Error::Rejected { code: 22, .. })
+        ));
         v.tokens = U256::MAX;
         assert_eq!(v.potential_power(&ChainConfig::braid()), MAX_TOTAL_POWER);
     }
@@ -345,9 +392,15 @@ mod tests {
         let mut any = pubkey_any(&[5; 32]);
         any.value.extend([0x18, 1]);
         assert!(read_pubkey(&any).is_err());
-        any = Any { type_url: "/cosmos.crypto.secp256k1.PubKey".into(), value: vec![] };
+        any = Any {
+            type_url: "/cosmos.crypto.secp256k1.PubKey".into(),
+            value: vec![],
+        };
         assert_eq!(read_pubkey(&any), Err("/cosmos.crypto.secp256k1.PubKey".into()));
-        any = Any { type_url: ED25519_URL.into(), value: vec![] };
+        any = Any {
+            type_url: ED25519_URL.into(),
+            value: vec![],
+        };
         assert!(read_pubkey(&any).is_err());
     }
 }

@@ -38,7 +38,12 @@ fn description(d: Option<&Description>) -> Option<Value> {
         ("details", &d.details),
     ];
     let given = fields.into_iter().filter(|(_, text)| !text.is_empty());
-    Some(given.map(|(name, text)| (name.to_owned(), text.as_str().into())).collect::<Map<_, _>>().into())
+    Some(
+        given
+            .map(|(name, text)| (name.to_owned(), text.as_str().into()))
+            .collect::<Map<_, _>>()
+            .into(),
+    )
 }
 
 pub(super) fn delegate(m: &MsgDelegate) -> Option<Value> {
@@ -125,7 +130,10 @@ mod tests {
     fn a_validators_creation_reads_as_the_sdk_writes_it() {
         let key = PubKey { key: vec![7; 32] }.encode_to_vec();
         let m = MsgCreateValidator {
-            description: Some(Description { moniker: "node".into(), ..Description::default() }),
+            description: Some(Description {
+                moniker: "node".into(),
+                ..Description::default()
+            }),
             commission: Some(CommissionRates {
                 rate: "100000000000000000".into(),
                 max_rate: "200000000000000000".into(),
@@ -134,8 +142,14 @@ mod tests {
             min_self_delegation: "1".into(),
             delegator_address: String::new(),
             validator_address: "braidvaloper1x".into(),
-            pubkey: Some(Any { type_url: "/cosmos.crypto.ed25519.PubKey".into(), value: key }),
-            value: Some(Coin { denom: "abraid".into(), amount: "5".into() }),
+            pubkey: Some(Any {
+                type_url: "/cosmos.crypto.ed25519.PubKey".into(),
+                value: key,
+            }),
+            value: Some(Coin {
+                denom: "abraid".into(),
+                amount: "5".into(),
+            }),
         };
         let want = json!({ "type": "cosmos-sdk/MsgCreateValidator", "value": {
             "description": { "moniker": "node" },
@@ -158,7 +172,10 @@ mod tests {
     #[test]
     fn what_an_edit_leaves_alone_is_left_out() {
         let m = MsgEditValidator {
-            description: Some(Description { details: "d".into(), ..Description::default() }),
+            description: Some(Description {
+                details: "d".into(),
+                ..Description::default()
+            }),
             validator_address: "braidvaloper1x".into(),
             commission_rate: "50000000000000000".into(),
             min_self_delegation: String::new(),

@@ -36,11 +36,16 @@ impl Message for Native<MsgCancelUnbondingDelegation> {
         Ok(vec![delegator(config, &self.msg.delegator_address)?])
     }
     fn access(&self, block: &BlockContext, state: &dyn StateRead) -> Access {
-        let who = (self.msg.delegator_address.as_str(), self.msg.validator_address.as_str());
+        let who = (
+            self.msg.delegator_address.as_str(),
+            self.msg.validator_address.as_str(),
+        );
         let mut access = stake_access(&*self.hooks, state, &block.config, who, false);
         if let Ok((delegator, operator, _)) = self.parse(&block.config) {
             access.writes.push(keys::unbonding(&delegator, &operator));
-            access.writes.push(keys::unbonding_by_validator(&operator, &delegator));
+            access
+                .writes
+                .push(keys::unbonding_by_validator(&operator, &delegator));
         }
         access
     }
@@ -67,17 +72,31 @@ impl Message for Native<MsgCancelUnbondingDelegation> {
         let (m, now) = (&self.msg, ctx.block.time);
         let mut ubd = unbonding(ctx.state.as_scan(), &delegator, &operator)?.ok_or_else(|| {
             let (d, v) = (&m.delegator_address, &m.validator_address);
-            errors::not_found(format_args!("unbonding delegation with delegator {d} not found for validator {v}"))
+            errors::not_found(format_args!(
+                "unbonding delegation with delegator {d} not found for validator {v}"
+            ))
         })?;
-        let found = ubd.entries.iter().position(|e| e.height == m.creation_height && e.completion > now);
+        let found = ubd
+            .entries
+            .iter()
+            .position(|e| e.height == m.creation_height && e.completion > now);
         let i = found.ok_or_else(|| {
             let height = m.creation_height;
-            errors::not_found(format_args!("unbonding delegation entry is not found at block height {height}"))
+            errors::not_found(format_args!(
+                "unbonding delegation entry is not found at block height {height}"
+            ))
         })?;
         let left = ubd.entries[i].balance.checked_sub(coin.amount).ok_or_else(|| {
             errors::request("amount is greater than the unbonding delegation entry balance")
         })?;
-        stake::delegate(ctx, &*self.hooks, &delegator, &mut v, &coin, Source::Pool(Status::Unbonding))?;
+        stake::delegate(
+            ctx,
+            &*self.hooks,
+            &delegator,
+            &mut v,
+            &coin,
+            Source::Pool(Status::Unbonding),
+        )?;
         if left.is_zero() {
             ubd.entries.remove(i);
         } else {
@@ -94,6 +113,9 @@ impl Message for Native<MsgCancelUnbondingDelegation> {
             ],
         ));
         let answer = MsgCancelUnbondingDelegationResponse {};
-        Ok(response("/cosmos.staking.v1beta1.MsgCancelUnbondingDelegationResponse", &answer))
+        Ok(response(
+            "/cosmos.staking.v1beta1.MsgCancelUnbondingDelegationResponse",
+            &answer,
+        ))
     }
 }

@@ -47,7 +47,12 @@ fn commission(rates: &CommissionRates) -> Result<Commission> {
     if max_change_rate > max_rate {
         return Err(errors::change_rate_above_max());
     }
-    Ok(Commission { rate: own, max_rate, max_change_rate, update_time: Timestamp::default() })
+    Ok(Commission {
+        rate: own,
+        max_rate,
+        max_change_rate,
+        update_time: Timestamp::default(),
+    })
 }
 
 /// Refuses a description that is too long (SDK `EnsureLength`; lengths in bytes).
@@ -63,7 +68,9 @@ pub(super) fn check_description(d: &Description) -> Result<()> {
         None => Ok(()),
         Some((name, text, max)) => {
             let len = text.len();
-            Err(errors::request(format_args!("invalid {name} length; got: {len}, max: {max}")))
+            Err(errors::request(format_args!(
+                "invalid {name} length; got: {len}, max: {max}"
+            )))
         }
     }
 }
@@ -81,15 +88,25 @@ impl Native<MsgCreateValidator> {
         let description = m.description.clone().filter(|d| *d != Description::default());
         let description = description.ok_or_else(|| errors::request("empty description"))?;
         check_description(&description)?;
-        let rates = m.commission.as_ref().filter(|c| **c != CommissionRates::default());
+        let rates = m
+            .commission
+            .as_ref()
+            .filter(|c| **c != CommissionRates::default());
         let commission = commission(rates.ok_or_else(|| errors::request("empty commission"))?)?;
         let least = num::int(&m.min_self_delegation).filter(|v| !v.is_zero());
-        let min_self_delegation = least
-            .ok_or_else(|| errors::request("minimum self delegation must be a positive integer"))?;
+        let min_self_delegation =
+            least.ok_or_else(|| errors::request("minimum self delegation must be a positive integer"))?;
         if coin.amount < min_self_delegation {
             return Err(errors::below_min_self());
         }
-        Ok(Parsed { operator, pubkey, coin, description, commission, min_self_delegation })
+        Ok(Parsed {
+            operator,
+            pubkey,
+            coin,
+            description,
+            commission,
+            min_self_delegation,
+        })
     }
 }
 
@@ -104,7 +121,12 @@ impl Message for Native<MsgCreateValidator> {
         Ok(vec![operator(config, &self.msg.validator_address)?])
     }
     fn access(&self, block: &BlockContext, state: &dyn StateRead) -> Access {
-        let Ok(p) = self.parse(&block.config) else { return Access { complete: true, ..Access::default() } };
+        let Ok(p) = self.parse(&block.config) else {
+            return Access {
+                complete: true,
+                ..Access::default()
+            };
+        };
         let mut access = Access {
             reads: vec![keys::params()],
             writes: vec![
@@ -133,7 +155,11 @@ impl Message for Native<MsgCreateValidator> {
         if p.commission.rate < params.min_commission_rate {
             let least = params.min_commission_rate;
             let text = format!("cannot set validator commission to less than minimum rate of {least}");
-            return Err(Error::module("staking", 40, format!("{text}: commission cannot be less than min rate")));
+            return Err(Error::module(
+                "staking",
+                40,
+                format!("{text}: commission cannot be less than min rate"),
+            ));
         }
         if validator(ctx.state.as_scan(), &p.operator)?.is_some() {
             return Err(errors::owner_exists());
@@ -146,16 +172,23 @@ impl Message for Native<MsgCreateValidator> {
             return Err(errors::denom(&p.coin.denom, &params.bond_denom));
         }
         let mut v = Validator::new(p.operator, p.pubkey, p.description);
-        v.commission = Commission { update_time: ctx.block.time, ..p.commission };
+        v.commission = Commission {
+            update_time: ctx.block.time,
+            ..p.commission
+        };
         v.min_self_delegation = p.min_self_delegation;
         put_validator(ctx.state, &ctx.block.config, &v);
-        ctx.state.put(by_consensus, Value::copy_from_slice(p.operator.as_slice()));
+        ctx.state
+            .put(by_consensus, Value::copy_from_slice(p.operator.as_slice()));
         index::touch(ctx.state, &ctx.block.config, &p.operator, None);
         self.hooks.after_validator_created(ctx, &p.operator)?;
         stake::delegate(ctx, &*self.hooks, &p.operator, &mut v, &p.coin, Source::Balance)?;
         let validator = self.msg.validator_address.clone();
         let attributes = [("validator", validator), ("amount", p.coin.to_string())];
         ctx.events.push(Event::new("create_validator", attributes));
-        Ok(response("/cosmos.staking.v1beta1.MsgCreateValidatorResponse", &MsgCreateValidatorResponse {}))
+        Ok(response(
+            "/cosmos.staking.v1beta1.MsgCreateValidatorResponse",
+            &MsgCreateValidatorResponse {},
+        ))
     }
 }

@@ -30,7 +30,10 @@ impl Message for Native<MsgDelegate> {
         Ok(vec![delegator(config, &self.msg.delegator_address)?])
     }
     fn access(&self, block: &BlockContext, state: &dyn StateRead) -> Access {
-        let who = (self.msg.delegator_address.as_str(), self.msg.validator_address.as_str());
+        let who = (
+            self.msg.delegator_address.as_str(),
+            self.msg.validator_address.as_str(),
+        );
         let mut access = stake_access(&*self.hooks, state, &block.config, who, false);
         if let Ok((delegator, _, coin)) = self.parse(&block.config) {
             access.writes.push(x_bank::balance_key(&delegator, &coin.denom));
@@ -60,6 +63,9 @@ impl Message for Native<MsgDelegate> {
                 ("new_shares", shares.to_string()),
             ],
         ));
-        Ok(response("/cosmos.staking.v1beta1.MsgDelegateResponse", &MsgDelegateResponse {}))
+        Ok(response(
+            "/cosmos.staking.v1beta1.MsgDelegateResponse",
+            &MsgDelegateResponse {},
+        ))
     }
 }

@@ -38,7 +38,12 @@ impl Native<MsgEditValidator> {
             rate.ok_or_else(|| errors::request("commission rate must be between 0 and 1 (inclusive)"))
         });
         let (rate, min_self_delegation) = (rate.transpose()?, min_self_delegation.transpose()?);
-        Ok(Parsed { operator, description, rate, min_self_delegation })
+        Ok(Parsed {
+            operator,
+            description,
+            rate,
+            min_self_delegation,
+        })
     }
 }
 
@@ -62,10 +67,17 @@ fn changed(old: Commission, rate: Dec, now: Timestamp) -> Result<Commission> {
     if rate > old.max_rate {
         return Err(errors::commission_above_max());
     }
-    if rate.checked_sub(old.rate).is_some_and(|rise| rise > old.max_change_rate) {
+    if rate
+        .checked_sub(old.rate)
+        .is_some_and(|rise| rise > old.max_change_rate)
+    {
         return Err(errors::commission_jump());
     }
-    Ok(Commission { rate, update_time: now, ..old })
+    Ok(Commission {
+        rate,
+        update_time: now,
+        ..old
+    })
 }
 
 fn raise_least(v: &mut Validator, least: U256) -> Result<()> {
@@ -90,7 +102,11 @@ impl Message for Native<MsgEditValidator> {
         Ok(vec![operator(config, &self.msg.validator_address)?])
     }
     fn access(&self, block: &BlockContext, state: &dyn StateRead) -> Access {
-        let mut access = Access { reads: vec![keys::params()], complete: true, ..Access::default() };
+        let mut access = Access {
+            reads: vec![keys::params()],
+            complete: true,
+            ..Access::default()
+        };
         if let Ok(p) = self.parse(&block.config) {
             access.writes.push(keys::validator(&p.operator));
             access.extend(self.hooks.access(&p.operator, &p.operator, state));
@@ -131,7 +147,10 @@ impl Message for Native<MsgEditValidator> {
                 ("min_self_delegation", v.min_self_delegation.to_string()),
             ],
         ));
-        Ok(response("/cosmos.staking.v1beta1.MsgEditValidatorResponse", &MsgEditValidatorResponse {}))
+        Ok(response(
+            "/cosmos.staking.v1beta1.MsgEditValidatorResponse",
+            &MsgEditValidatorResponse {},
+        ))
     }
 }
 
@@ -144,7 +163,12 @@ mod tests {
     fn a_commission_changes_once_a_day_and_by_a_bounded_step() {
         let dec = |s: &str| s.parse::<Dec>().unwrap();
         let at = |seconds| Timestamp { seconds, nanos: 0 };
-        let old = Commission { rate: dec("0.1"), max_rate: dec("0.3"), max_change_rate: dec("0.05"), update_time: at(100) };
+        let old = Commission {
+            rate: dec("0.1"),
+            max_rate: dec("0.3"),
+            max_change_rate: dec("0.05"),
+            update_time: at(100),
+        };
         let code = |rate: &str, t| match changed(old, dec(rate), at(t)) {
             Err(Error::Rejected { code, .. }) => code,
             other => panic!("{other:?}"),
@@ -152,15 +176,32 @@ mod tests {
         assert_eq!(code("0.11", 100 + DAY_S - 1), 12);
         assert_eq!(code("0.4", 100 + DAY_S), 11);
         assert_eq!(code("0.2", 100 + DAY_S), 15);
-        assert_eq!(changed(old, dec("0.15"), at(100 + DAY_S)).unwrap().rate, dec("0.15"));
-        assert_eq!(changed(old, dec("0"), at(100 + DAY_S)).unwrap().update_time, at(100 + DAY_S));
+        assert_eq!(
+            changed(old, dec("0.15"), at(100 + DAY_S)).unwrap().rate,
+            dec("0.15")
+        );
+        assert_eq!(
+            changed(old, dec("0"), at(100 + DAY_S)).unwrap().update_time,
+            at(100 + DAY_S)
+        );
     }
 
     #[test]
     fn a_description_field_can_be_left_alone() {
-        let old = Description { moniker: "a".into(), website: "w".into(), ..Description::default() };
-        let new = Description { moniker: DO_NOT_MODIFY.into(), details: "d".into(), ..Description::default() };
+        let old = Description {
+            moniker: "a".into(),
+            website: "w".into(),
+            ..Description::default()
+        };
+        let new = Description {
+            moniker: DO_NOT_MODIFY.into(),
+            details: "d".into(),
+            ..Description::default()
+        };
         let m = merged(&old, new);
-        assert_eq!((m.moniker.as_str(), m.website.as_str(), m.details.as_str()), ("a", "", "d"));
+        assert_eq!(
+            (m.moniker.as_str(), m.website.as_str(), m.details.as_str()),
+            ("a", "", "d")
+        );
     }
 }

@@ -35,7 +35,10 @@ pub(crate) fn decode(
         Native<M>: Message,
     {
         let msg = strict::<M>(value)?;
-        Ok(Box::new(Native { msg, hooks: hooks.clone() }))
+        Ok(Box::new(Native {
+            msg,
+            hooks: hooks.clone(),
+        }))
     }
     Some(match type_url {
         create::URL => read::<proto::MsgCreateValidator>(value, hooks),
@@ -53,7 +56,9 @@ fn strict<M: prost::Message + Default>(value: &[u8]) -> Result<M> {
     let fail = |why: String| Error::sdk(codes::TX_DECODE, format!("{why}: tx parse error"));
     let msg = M::decode(value).map_err(|e| fail(e.to_string()))?;
     if msg.encode_to_vec() != value {
-        return Err(fail("unknown fields or non-canonical encoding in a staking message".into()));
+        return Err(fail(
+            "unknown fields or non-canonical encoding in a staking message".into(),
+        ));
     }
     Ok(msg)
 }
@@ -85,7 +90,10 @@ fn coin(given: Option<&ProtoCoin>) -> Option<Coin> {
 
 /// An answer in protobuf.
 fn response(type_url: &'static str, msg: &impl prost::Message) -> Response {
-    Response { type_url, value: msg.encode_to_vec() }
+    Response {
+        type_url,
+        value: msg.encode_to_vec(),
+    }
 }
 
 /// Go's `time.RFC3339`: whole seconds.
@@ -103,7 +111,10 @@ fn stake_access(
     removes: bool,
 ) -> Access {
     let (Ok(delegator), Ok(operator)) = (delegator(config, who.0), operator(config, who.1)) else {
-        return Access { complete: true, ..Access::default() };
+        return Access {
+            complete: true,
+            ..Access::default()
+        };
     };
     let mut access = Access {
         reads: vec![keys::params()],
@@ -129,8 +140,12 @@ fn stake_access(
 
 /// Both pools' balances; which one depends on a status that may change before the message runs.
 fn pools(state: &dyn StateRead) -> Vec<state::Key> {
-    let Ok(params) = crate::params(state) else { return Vec::new() };
-    [Status::Bonded, Status::Unbonded].map(|s| x_bank::balance_key(&pool(s), &params.bond_denom)).into()
+    let Ok(params) = crate::params(state) else {
+        return Vec::new();
+    };
+    [Status::Bonded, Status::Unbonded]
+        .map(|s| x_bank::balance_key(&pool(s), &params.bond_denom))
+        .into()
 }
 
 /// The texts of events.

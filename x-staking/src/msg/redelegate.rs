@@ -16,7 +16,10 @@ use types::{Address, ChainConfig, Coin, Event, Timestamp, bech32_address};
 pub(super) const URL: &str = "/cosmos.staking.v1beta1.MsgBeginRedelegate";
 
 /// Go's zero time, which the SDK answers where nothing has to be waited for.
-const GO_ZERO_TIME: Timestamp = Timestamp { seconds: -62_135_596_800, nanos: 0 };
+const GO_ZERO_TIME: Timestamp = Timestamp {
+    seconds: -62_135_596_800,
+    nanos: 0,
+};
 
 struct Parsed {
     delegator: Address,
@@ -31,7 +34,12 @@ impl Native<MsgBeginRedelegate> {
         let target = operator(config, &self.msg.validator_dst_address)?;
         let delegator = delegator(config, &self.msg.delegator_address)?;
         let coin = coin(self.msg.amount.as_ref()).ok_or_else(|| errors::request("invalid shares amount"))?;
-        Ok(Parsed { delegator, source, target, coin })
+        Ok(Parsed {
+            delegator,
+            source,
+            target,
+            coin,
+        })
     }
 }
 
@@ -52,10 +60,11 @@ fn check(ctx: &TxContext<'_>, p: &Parsed, max_entries: u32) -> Result<()> {
         return Err(errors::self_redelegation());
     }
     let mut incoming = false;
-    ctx.state.scan(&keys::redelegations_into(&p.delegator, &p.source), &mut |_, _| {
-        incoming = true;
-        Control::Break(())
-    })?;
+    ctx.state
+        .scan(&keys::redelegations_into(&p.delegator, &p.source), &mut |_, _| {
+            incoming = true;
+            Control::Break(())
+        })?;
     if incoming {
         return Err(errors::transitive());
     }
@@ -70,18 +79,34 @@ fn check(ctx: &TxContext<'_>, p: &Parsed, max_entries: u32) -> Result<()> {
 fn begin(ctx: &mut TxContext<'_>, p: &Parsed, entry: RedelegationEntry) -> Result<()> {
     let config = &ctx.block.config;
     let (delegator, source, target) = (p.delegator, p.source, p.target);
-    let mut red = redelegation(ctx.state.as_scan(), &delegator, &source, &target)?
-        .unwrap_or_else(|| Redelegation { delegator, source, target, entries: Vec::new() });
+    let mut red =
+        redelegation(ctx.state.as_scan(), &delegator, &source, &target)?.unwrap_or_else(|| Redelegation {
+            delegator,
+            source,
+            target,
+            entries: Vec::new(),
+        });
     red.entries.push(entry);
     red.put(ctx.state, config);
-    index::ask_id(ctx.state, Kind::Redelegation, true, [&delegator, &source, &target]);
+    index::ask_id(
+        ctx.state,
+        Kind::Redelegation,
+        true,
+        [&delegator, &source, &target],
+    );
     let triplet = DvvTriplet {
         delegator_address: bech32_address(&config.bech32_prefix, &delegator),
         validator_src_address: super::valoper(config, &source),
         validator_dst_address: super::valoper(config, &target),
     };
-    let tail = DvvTriplets { triplets: vec![triplet] }.encode_to_vec();
-    ctx.state.defer(Deferral::Append(keys::redelegation_queue(entry.completion), tail.into()));
+    let tail = DvvTriplets {
+        triplets: vec![triplet],
+    }
+    .encode_to_vec();
+    ctx.state.defer(Deferral::Append(
+        keys::redelegation_queue(entry.completion),
+        tail.into(),
+    ));
     Ok(())
 }
 
@@ -99,13 +124,33 @@ impl Message for Native<MsgBeginRedelegate> {
         let m = &self.msg;
         let config = &block.config;
         let who = |operator| (m.delegator_address.as_str(), operator);
-        let mut access = stake_access(&*self.hooks, state, config, who(m.validator_src_address.as_str()), true);
-        access.extend(stake_access(&*self.hooks, state, config, who(m.validator_dst_address.as_str()), false));
+        let mut access = stake_access(
+            &*self.hooks,
+            state,
+            config,
+            who(m.validator_src_address.as_str()),
+            true,
+        );
+        access.extend(stake_access(
+            &*self.hooks,
+            state,
+            config,
+            who(m.validator_dst_address.as_str()),
+            false,
+        ));
         if let Ok(p) = self.parse(config) {
-            access.ranges.push(keys::redelegations_into(&p.delegator, &p.source));
-            access.writes.push(keys::redelegation(&p.delegator, &p.source, &p.target));
-            access.writes.push(keys::redelegation_by_source(&p.delegator, &p.source, &p.target));
-            access.writes.push(keys::redelegation_by_target(&p.delegator, &p.source, &p.target));
+            access
+                .ranges
+                .push(keys::redelegations_into(&p.delegator, &p.source));
+            access
+                .writes
+                .push(keys::redelegation(&p.delegator, &p.source, &p.target));
+            access
+                .writes
+                .push(keys::redelegation_by_source(&p.delegator, &p.source, &p.target));
+            access
+                .writes
+                .push(keys::redelegation_by_target(&p.delegator, &p.source, &p.target));
         }
         access
     }
@@ -142,11 +187,24 @@ impl Message for Native<MsgBeginRedelegate> {
             Error::Rejected { .. } => errors::bad_target(),
             state => state,
         })?;
-        let bought =
-            stake::delegate(ctx, &*self.hooks, &p.delegator, &mut v, &moved, Source::Pool(status))?;
+        let bought = stake::delegate(
+            ctx,
+            &*self.hooks,
+            &p.delegator,
+            &mut v,
+            &moved,
+            Source::Pool(status),
+        )?;
         let begun = begin_info(ctx, &p.source)?;
         if let Some((completion, height)) = begun {
-            let entry = RedelegationEntry { height, completion, initial: amount, shares: bought, id: 0, on_hold: 0 };
+            let entry = RedelegationEntry {
+                height,
+                completion,
+                initial: amount,
+                shares: bought,
+                id: 0,
+                on_hold: 0,
+            };
             begin(ctx, &p, entry)?;
         }
         let completion = begun.map_or(GO_ZERO_TIME, |(t, _)| t);
@@ -159,7 +217,12 @@ impl Message for Native<MsgBeginRedelegate> {
                 ("completion_time", rfc3339_seconds(completion)),
             ],
         ));
-        let answer = MsgBeginRedelegateResponse { completion_time: Some(num::proto_time(completion)) };
-        Ok(response("/cosmos.staking.v1beta1.MsgBeginRedelegateResponse", &answer))
+        let answer = MsgBeginRedelegateResponse {
+            completion_time: Some(num::proto_time(completion)),
+        };
+        Ok(response(
+            "/cosmos.staking.v1beta1.MsgBeginRedelegateResponse",
+            &answer,
+        ))
     }
 }

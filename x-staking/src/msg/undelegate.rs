@@ -33,11 +33,16 @@ impl Message for Native<MsgUndelegate> {
         Ok(vec![delegator(config, &self.msg.delegator_address)?])
     }
     fn access(&self, block: &BlockContext, state: &dyn StateRead) -> Access {
-        let who = (self.msg.delegator_address.as_str(), self.msg.validator_address.as_str());
+        let who = (
+            self.msg.delegator_address.as_str(),
+            self.msg.validator_address.as_str(),
+        );
         let mut access = stake_access(&*self.hooks, state, &block.config, who, true);
         if let Ok((delegator, operator, _)) = self.parse(&block.config) {
             access.writes.push(keys::unbonding(&delegator, &operator));
-            access.writes.push(keys::unbonding_by_validator(&operator, &delegator));
+            access
+                .writes
+                .push(keys::unbonding_by_validator(&operator, &delegator));
         }
         access
     }
@@ -55,8 +60,11 @@ impl Message for Native<MsgUndelegate> {
             return Err(errors::denom(&coin.denom, &params.bond_denom));
         }
         let status = stake::existing(ctx, &operator)?.status;
-        let mut ubd = unbonding(ctx.state.as_scan(), &delegator, &operator)?
-            .unwrap_or_else(|| Unbonding { delegator, operator, entries: Vec::new() });
+        let mut ubd = unbonding(ctx.state.as_scan(), &delegator, &operator)?.unwrap_or_else(|| Unbonding {
+            delegator,
+            operator,
+            entries: Vec::new(),
+        });
         if ubd.entries.len() >= params.max_entries as usize {
             return Err(errors::max_unbonding_entries());
         }
@@ -76,7 +84,10 @@ impl Message for Native<MsgUndelegate> {
         ));
         let answer = MsgUndelegateResponse {
             completion_time: Some(num::proto_time(completion)),
-            amount: Some(ProtoCoin { denom: coin.denom, amount: coin.amount.to_string() }),
+            amount: Some(ProtoCoin {
+                denom: coin.denom,
+                amount: coin.amount.to_string(),
+            }),
         };
         Ok(response("/cosmos.staking.v1beta1.MsgUndelegateResponse", &answer))
     }
@@ -87,12 +98,18 @@ fn begin(ctx: &mut TxContext<'_>, ubd: &mut Unbonding, completion: Timestamp, am
     let config = &ctx.block.config;
     let new = ubd.add(crate::height(ctx.block), completion, amount)?;
     ubd.put(ctx.state, config);
-    index::ask_id(ctx.state, Kind::Unbonding, new, [&ubd.delegator, &ubd.operator, &Address::ZERO]);
+    index::ask_id(
+        ctx.state,
+        Kind::Unbonding,
+        new,
+        [&ubd.delegator, &ubd.operator, &Address::ZERO],
+    );
     let pair = DvPair {
         delegator_address: bech32_address(&config.bech32_prefix, &ubd.delegator),
         validator_address: super::valoper(config, &ubd.operator),
     };
     let tail = DvPairs { pairs: vec![pair] }.encode_to_vec();
-    ctx.state.defer(Deferral::Append(keys::unbonding_queue(completion), tail.into()));
+    ctx.state
+        .defer(Deferral::Append(keys::unbonding_queue(completion), tail.into()));
     Ok(())
 }

@@ -10,6 +10,15 @@ const MAX_LIMIT: u64 = 1_000;
 /// Where counting stops: bounds the work of one request.
 const MAX_COUNT: u64 = 100_000;
 
+/// What a request without a page asks for.
+const FIRST_PAGE: PageRequest = PageRequest {
+    key: Vec::new(),
+    offset: 0,
+    limit: 0,
+    count_total: false,
+    reverse: false,
+};
+
 /// A page, and how to get the next.
 #[derive(Debug)]
 pub(super) struct Page<T> {
@@ -25,11 +34,17 @@ pub(super) fn paginate<T>(
     request: Option<PageRequest>,
     pick: impl Fn(&Key, &Value) -> Result<Option<T>, StateError>,
 ) -> Result<Page<T>> {
-    let request = request.unwrap_or_else(PageRequest::default);
+    let request = request.unwrap_or(FIRST_PAGE);
     if !request.key.is_empty() && request.offset > 0 {
-        return Err(Error::invalid_argument("invalid request, either offset or key is expected, got both"));
+        return Err(Error::invalid_argument(
+            "invalid request, either offset or key is expected, got both",
+        ));
     }
-    let limit = if request.limit == 0 { DEFAULT_LIMIT } else { request.limit.min(MAX_LIMIT) };
+    let limit = if request.limit == 0 {
+        DEFAULT_LIMIT
+    } else {
+        request.limit.min(MAX_LIMIT)
+    };
     // As in the SDK: whoever asks for a default page by offset also gets the total.
     let count = request.key.is_empty() && (request.count_total || request.limit == 0);
     let mut items = Vec::new();
@@ -54,12 +69,22 @@ pub(super) fn paginate<T>(
             next_key = key.bytes()[range.start.len()..].to_vec();
         }
         let full = !next_key.is_empty() && !count;
-        if full || hits >= MAX_COUNT { Control::Break(()) } else { Control::Continue(()) }
+        if full || hits >= MAX_COUNT {
+            Control::Break(())
+        } else {
+            Control::Continue(())
+        }
     })?;
     if let Some(e) = failed {
         return Err(e.into());
     }
-    Ok(Page { items, response: PageResponse { next_key, total: if count { hits } else { 0 } } })
+    Ok(Page {
+        items,
+        response: PageResponse {
+            next_key,
+            total: if count { hits } else { 0 },
+        },
+    })
 }
 
 fn from_key(range: &KeyRange, request: &PageRequest) -> KeyRange {
@@ -73,7 +98,11 @@ fn from_key(range: &KeyRange, request: &PageRequest) -> KeyRange {
             range.start = key;
         }
     }
-    if request.reverse { range.descending() } else { range }
+    if request.reverse {
+        range.descending()
+    } else {
+        range
+    }
 }
 
 #[cfg(test)]
@@ -84,7 +113,12 @@ mod tests {
     fn page(request: PageRequest) -> (Vec<u8>, Vec<u8>, u64) {
         let store = StoreId::new("t");
         let pair = |b: u8| (Key::new(store, &[&[7, b]]), Value::new());
-        let state = MemoryState((1..=5).map(pair).chain([(Key::new(store, &[&[8, 1]]), Value::new())]).collect());
+        let state = MemoryState(
+            (1..=5)
+                .map(pair)
+                .chain([(Key::new(store, &[&[8, 1]]), Value::new())])
+                .collect(),
+        );
         let p = paginate(&state, &KeyRange::prefix(store, &[7]), Some(request), |k, _| {
             // An entry that is passed over.
             Ok(Some(k.bytes()[1]).filter(|b| *b != 2))
@@ -95,19 +129,45 @@ mod tests {
 
     #[test]
     fn pages_join_without_gaps() {
-        let limit = |limit| PageRequest { limit, ..PageRequest::default() };
+        let limit = |limit| PageRequest {
+            limit,
+            ..PageRequest::default()
+        };
         assert_eq!(page(PageRequest::default()), (vec![1, 3, 4, 5], vec![], 4));
         assert_eq!(page(limit(2)), (vec![1, 3], vec![4], 0));
-        assert_eq!(page(PageRequest { key: vec![4], ..limit(2) }), (vec![4, 5], vec![], 0));
-        assert_eq!(page(PageRequest { offset: 1, count_total: true, ..limit(2) }), (vec![3, 4], vec![5], 4));
-        let back = PageRequest { reverse: true, ..limit(2) };
+        assert_eq!(
+            page(PageRequest {
+                key: vec![4],
+                ..limit(2)
+            }),
+            (vec![4, 5], vec![], 0)
+        );
+        assert_eq!(
+            page(PageRequest {
+                offset: 1,
+                count_total: true,
+                ..limit(2)
+            }),
+            (vec![3, 4], vec![5], 4)
+        );
+        let back = PageRequest {
+            reverse: true,
+            ..limit(2)
+        };
         assert_eq!(page(back.clone()), (vec![5, 4], vec![3], 0));
-        assert_eq!(page(PageRequest { key: vec![3], ..back }), (vec![3, 1], vec![], 0));
+        assert_eq!(
+            page(PageRequest { key: vec![3], ..back }),
+            (vec![3, 1], vec![], 0)
+        );
     }
 
     #[test]
     fn a_key_and_an_offset_contradict_each_other() {
-        let both = PageRequest { key: vec![1], offset: 1, ..PageRequest::default() };
+        let both = PageRequest {
+            key: vec![1],
+            offset: 1,
+            ..PageRequest::default()
+        };
         let range = KeyRange::prefix(StoreId::new("t"), &[7]);
         assert!(paginate(&state::EmptyState, &range, Some(both), |_, _| Ok(Some(()))).is_err());
     }

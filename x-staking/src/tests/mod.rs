@@ -1,0 +1,9 @@
+//! The module over whole blocks.
+mod access;
+mod blocks;
+mod genesis;
+mod harness;
+mod moves;
+mod queries;
+mod random;
+mod rejections;
