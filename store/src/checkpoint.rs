@@ -41,6 +41,17 @@ pub(crate) fn list(folder: &Path) -> Result<Vec<(u64, PathBuf)>, StoreError> {
     Ok(found)
 }
 
+/// Drops what an interrupted [`write`] left.
+pub(crate) fn drop_unfinished(folder: &Path) -> Result<(), StoreError> {
+    for entry in fs::read_dir(folder).map_err(|e| failed(folder, &e))? {
+        let path = entry.map_err(|e| failed(folder, &e))?.path();
+        if path.extension().is_some_and(|e| e == "tmp") {
+            fs::remove_file(&path).map_err(|e| failed(&path, &e))?;
+        }
+    }
+    Ok(())
+}
+
 /// Writes `frozen` as a checkpoint, durably, and drops all but the newest `keep`. Returns its size in bytes.
 pub(crate) fn write(folder: &Path, frozen: &Frozen, record: Digest, keep: usize) -> Result<u64, StoreError> {
     let path = folder.join(format!("ckpt-{}", frozen.version().height));
@@ -282,6 +293,9 @@ mod tests {
             bytes[bytes.len() - 32..],
             *blake3::hash(&bytes[..bytes.len() - 32]).as_bytes()
         );
+        fs::write(folder.path().join("ckpt-7.tmp"), "half").unwrap();
+        drop_unfinished(folder.path()).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         let (frozen, record) = read(path).unwrap();
         assert_eq!((frozen.version(), record), (version, [9; 32]));
     }

@@ -87,6 +87,7 @@ impl SledStore {
         let last = bounds.map_or(0, |(_, last)| last);
         head.check(last)?;
         journal.drop_above(last)?;
+        checkpoint::drop_unfinished(&checkpoints)?;
         let opened = match bounds {
             None => Opened {
                 versions: Versions::new(&config),
@@ -183,17 +184,20 @@ impl SledStore {
 
     /// Step 3.
     fn publish(&self, staged: &Staged, record: &BlockRecord) {
+        let index = record
+            .index
+            .iter()
+            .map(|entry| (entry.key.clone(), entry.value.clone()))
+            .collect();
         let mut recent = self.recent.write();
         let mut first = self.first.write();
         if *first == 0 {
             *first = staged.version().height;
         }
         self.versions.publish(staged);
-        *recent = record
-            .index
-            .iter()
-            .map(|entry| (entry.key.clone(), entry.value.clone()))
-            .collect();
+        let old = std::mem::replace(&mut *recent, index);
+        drop((first, recent));
+        drop(old);
     }
 
     /// Step 5.

@@ -8,7 +8,7 @@ use state::{Snapshot, StoreError};
 use std::path::Path;
 
 /// How many rebuilt versions are kept. Each may be as big as the whole state, where it shares nothing with the ring.
-const KEPT: usize = 4;
+const KEPT: usize = 2;
 
 /// Rebuilt versions, the most recently used last. The lock also makes rebuilding one at a time.
 #[derive(Debug, Default)]

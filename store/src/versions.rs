@@ -213,3 +213,39 @@ pub(crate) fn split<'a, 'b>(
     };
     Ok(trees.iter_mut().filter_map(take).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::iavl::Tree;
+    use state::{Key, StoreId};
+
+    #[test]
+    fn many_stores_on_all_cores_hash_as_each_by_itself() {
+        let stores = ["a", "b", "c", "untouched"].map(StoreId::new);
+        let versions = Versions::new(&Config::new(stores));
+        let key = |store: usize, i: u32| Key::new(stores[store], &[&i.to_be_bytes()]);
+        let value = |i: u32| Some(Value::from(i.to_string()));
+        let mut alone: Trees = stores.map(|id| (id, Tree::new())).into();
+        for height in 1..=3 {
+            let sizes = [400 * height, 30, 700];
+            let all = (0..3).flat_map(|s| (0..sizes[s]).map(move |i| (s, i * height)));
+            let changes: ChangeSet = all
+                .map(|(s, i)| (key(s, i), value(i).filter(|_| !(i + height).is_multiple_of(9))))
+                .collect();
+            for (key, value) in &changes {
+                let tree = alone.get_mut(&key.store()).unwrap();
+                match value {
+                    Some(value) => tree.set(key.bytes(), value.clone(), height.into()),
+                    None => tree.remove(key.bytes(), height.into()),
+                };
+            }
+            for tree in alone.values_mut() {
+                tree.seal();
+            }
+            let (root, staged) = versions.stage(height.into(), changes).unwrap();
+            assert_eq!(root, app_hash(&alone), "height {height}");
+            versions.publish(&staged);
+        }
+    }
+}
