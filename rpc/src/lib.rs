@@ -6,6 +6,7 @@
 mod chain;
 mod submit;
 mod serve;
+mod gate;
 mod eth;
 mod comet;
 

@@ -1,4 +1,5 @@
 //! JSON-RPC errors with the codes and texts that geth gives, since tools match on them.
+use crate::gate::GateError;
 use app::AppError;
 use jsonrpsee::types::ErrorObjectOwned;
 use jsonrpsee::types::error::{INTERNAL_ERROR_CODE, INVALID_PARAMS_CODE};
@@ -31,9 +32,12 @@ pub(crate) fn header_not_found() -> ErrorObjectOwned {
     server("header not found")
 }
 
-/// Too many requests at a time.
-pub(crate) fn busy() -> ErrorObjectOwned {
-    ErrorObjectOwned::owned(BUSY, "too many requests wait for an answer: try again", None::<()>)
+/// Work that was not done: there is too much of it, or it broke.
+pub(crate) fn gate(error: GateError) -> ErrorObjectOwned {
+    match error {
+        GateError::Busy => ErrorObjectOwned::owned(BUSY, error.to_string(), None::<()>),
+        GateError::Lost(_) => internal(error),
+    }
 }
 
 /// The node's fault. The log says more than the client is told.

@@ -16,16 +16,17 @@ mod convert;
 mod args;
 mod ctx;
 mod error;
-mod gate;
 
 use crate::serve::{RpcError, ServerHandle, bind, listening};
+use crate::gate::Gate;
 use crate::{Chain, Submit};
 use args::Args;
 use ctx::Ctx;
-use gate::Gate;
 use jsonrpsee::RpcModule;
 use jsonrpsee::server::{BatchRequestConfig, Server, ServerConfig};
-use methods::{Cost, SEND, TABLE};
+use error::RpcResult;
+use methods::{Cost, Method, SEND, TABLE};
+use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -130,8 +131,8 @@ fn module(chain: Arc<dyn Chain>, submit: Arc<dyn Submit>, options: JsonRpcOption
                 let args = Args::new(&params, method.args)?;
                 match method.cost {
                     Cost::Nothing => (method.run)(ctx, &args),
-                    Cost::Read => gates.read.run(ctx, move |ctx| (method.run)(ctx, &args)).await,
-                    Cost::Simulate => gates.simulate.run(ctx, move |ctx| (method.run)(ctx, &args)).await,
+                    Cost::Read => gates.read.run(work(ctx, method, args)).await.map_err(error::gate)?,
+                    Cost::Simulate => gates.simulate.run(work(ctx, method, args)).await.map_err(error::gate)?,
                 }
             })
             .expect("names in the table are unique");
@@ -140,11 +141,18 @@ fn module(chain: Arc<dyn Chain>, submit: Arc<dyn Submit>, options: JsonRpcOption
         .register_async_method(SEND, |params, shared, _| async move {
             let (ctx, gates) = &*shared;
             let args = Args::new(&params, 1)?;
-            let (envelope, hash) = gates.read.run(ctx, move |ctx| send::wrap(ctx, &args)).await?;
+            let owned = ctx.clone();
+            let wrapped = gates.read.run(move || send::wrap(&owned, &args)).await.map_err(error::gate)?;
+            let (envelope, hash) = wrapped?;
             send::submit(ctx, envelope, hash).await
         })
         .expect("not in the table");
     module
+}
+
+fn work(ctx: &Ctx, method: &'static Method, args: Args) -> impl FnOnce() -> RpcResult<Value> + Send + 'static {
+    let ctx = ctx.clone();
+    move || (method.run)(&ctx, &args)
 }
 
 /// How many requests of each kind run at a time.
