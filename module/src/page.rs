@@ -20,10 +20,16 @@ pub fn paginate(
     let empty = PageRequest::default();
     let request = request.unwrap_or(&empty);
     if request.offset > 0 && !request.key.is_empty() {
-        return Err(Error::invalid_argument("invalid request, either offset or key is expected, got both"));
+        return Err(Error::invalid_argument(
+            "invalid request, either offset or key is expected, got both",
+        ));
     }
     let by_key = !request.key.is_empty();
-    let limit = if request.limit == 0 { 100 } else { request.limit.min(PAGE_LIMIT) };
+    let limit = if request.limit == 0 {
+        100
+    } else {
+        request.limit.min(PAGE_LIMIT)
+    };
     let count_total = !by_key && (request.count_total || request.limit == 0);
     let mut range = KeyRange::prefix(store, prefix);
     if by_key {
@@ -44,7 +50,9 @@ pub fn paginate(
     state.scan(&range, &mut |key: &Key, value| {
         walked += 1;
         if walked > WALK_LIMIT {
-            failed = Some(Error::invalid_argument(format!("more than {WALK_LIMIT} entries: page by key, without count_total")));
+            failed = Some(Error::invalid_argument(format!(
+                "more than {WALK_LIMIT} entries: page by key, without count_total"
+            )));
             return Control::Break(());
         }
         let rest = &key.bytes()[prefix.len()..];
@@ -74,7 +82,10 @@ pub fn paginate(
     })?;
     match failed {
         Some(e) => Err(e),
-        None => Ok(PageResponse { next_key, total: if count_total { seen } else { 0 } }),
+        None => Ok(PageResponse {
+            next_key,
+            total: if count_total { seen } else { 0 },
+        }),
     }
 }
 
@@ -85,7 +96,11 @@ mod tests {
 
     fn page(request: PageRequest) -> (Vec<u8>, PageResponse) {
         let store = StoreId::new("t");
-        let state = MemoryState((0..10u8).map(|b| (Key::new(store, &[&[7, b]]), Value::from(vec![b]))).collect());
+        let state = MemoryState(
+            (0..10u8)
+                .map(|b| (Key::new(store, &[&[7, b]]), Value::from(vec![b])))
+                .collect(),
+        );
         let mut out = Vec::new();
         let response = paginate(&state, store, &[7], Some(&request), |rest, value| {
             assert_eq!(rest, &value[..]);
@@ -97,16 +112,40 @@ mod tests {
 
     #[test]
     fn pages_follow_one_another() {
-        let base = PageRequest { limit: 4, ..PageRequest::default() };
+        let base = PageRequest {
+            limit: 4,
+            ..PageRequest::default()
+        };
         let (first, r) = page(base.clone());
-        assert_eq!((first, r.next_key.as_slice(), r.total), (vec![0, 1, 2, 3], &[4u8][..], 0));
-        let (second, _) = page(PageRequest { key: r.next_key, ..base.clone() });
+        assert_eq!(
+            (first, r.next_key.as_slice(), r.total),
+            (vec![0, 1, 2, 3], &[4u8][..], 0)
+        );
+        let (second, _) = page(PageRequest {
+            key: r.next_key,
+            ..base.clone()
+        });
         assert_eq!(second, [4, 5, 6, 7]);
-        let (last, r) = page(PageRequest { offset: 8, count_total: true, ..base.clone() });
+        let (last, r) = page(PageRequest {
+            offset: 8,
+            count_total: true,
+            ..base.clone()
+        });
         assert_eq!((last, r.next_key.is_empty(), r.total), (vec![8, 9], true, 10));
-        let (back, r) = page(PageRequest { reverse: true, ..base.clone() });
+        let (back, r) = page(PageRequest {
+            reverse: true,
+            ..base.clone()
+        });
         assert_eq!(back, [9, 8, 7, 6]);
-        assert_eq!(page(PageRequest { reverse: true, key: r.next_key, ..base }).0, [5, 4, 3, 2]);
+        assert_eq!(
+            page(PageRequest {
+                reverse: true,
+                key: r.next_key,
+                ..base
+            })
+            .0,
+            [5, 4, 3, 2]
+        );
         assert_eq!(page(PageRequest::default()).1.total, 10);
     }
 }

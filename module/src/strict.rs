@@ -18,13 +18,21 @@ pub fn decode_strict<T: prost::Message + Default>(what: &str, bytes: &[u8]) -> R
 /// A coin out of protobuf. The denomination is not checked; error `sdk/10` where the amount is not an integer from 0
 /// to 2^256 - 1.
 pub fn from_proto_coin(coin: &ProtoCoin) -> Result<Coin> {
-    let bad = || Error::sdk(codes::INVALID_COINS, format!("{}{}: invalid coins", coin.amount, coin.denom));
+    let bad = || {
+        Error::sdk(
+            codes::INVALID_COINS,
+            format!("{}{}: invalid coins", coin.amount, coin.denom),
+        )
+    };
     // 2^256 has 78 digits.
     if coin.amount.is_empty() || coin.amount.len() > 78 || !coin.amount.bytes().all(|b| b.is_ascii_digit()) {
         return Err(bad());
     }
     let amount = U256::from_str_radix(&coin.amount, 10).map_err(|_| bad())?;
-    Ok(Coin { denom: coin.denom.clone(), amount })
+    Ok(Coin {
+        denom: coin.denom.clone(),
+        amount,
+    })
 }
 
 /// Coins out of protobuf, in the order given.
@@ -34,7 +42,10 @@ pub fn from_proto_coins(coins: &[ProtoCoin]) -> Result<Vec<Coin>> {
 
 /// A coin for protobuf.
 pub fn to_proto_coin(coin: &Coin) -> ProtoCoin {
-    ProtoCoin { denom: coin.denom.clone(), amount: coin.amount.to_string() }
+    ProtoCoin {
+        denom: coin.denom.clone(),
+        amount: coin.amount.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -44,7 +55,10 @@ mod tests {
 
     #[test]
     fn only_the_canonical_encoding_is_read() {
-        let coin = ProtoCoin { denom: "abraid".into(), amount: "5".into() };
+        let coin = ProtoCoin {
+            denom: "abraid".into(),
+            amount: "5".into(),
+        };
         let good = coin.encode_to_vec();
         assert_eq!(decode_strict::<ProtoCoin>("coin", &good), Ok(coin));
         let unknown = [good.as_slice(), &[0x1a, 0]].concat();
@@ -58,7 +72,12 @@ mod tests {
 
     #[test]
     fn amounts_are_non_negative_integers_below_two_to_the_256() {
-        let of = |amount: &str| from_proto_coin(&ProtoCoin { denom: "a".into(), amount: amount.into() });
+        let of = |amount: &str| {
+            from_proto_coin(&ProtoCoin {
+                denom: "a".into(),
+                amount: amount.into(),
+            })
+        };
         assert_eq!(of(&U256::MAX.to_string()).unwrap().amount, U256::MAX);
         for bad in ["", "-1", "1.5", "0x1", &"9".repeat(78), &"1".repeat(79)] {
             assert!(of(bad).is_err(), "{bad}");

@@ -13,14 +13,21 @@ pub struct Recorder<'a> {
 
 impl fmt::Debug for Recorder<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recorder").field("reads", &self.reads).field("ranges", &self.ranges).finish_non_exhaustive()
+        f.debug_struct("Recorder")
+            .field("reads", &self.reads)
+            .field("ranges", &self.ranges)
+            .finish_non_exhaustive()
     }
 }
 
 impl<'a> Recorder<'a> {
     /// A recorder over `base` that has seen nothing.
     pub fn new(base: &'a dyn StateScan) -> Self {
-        Self { base, reads: RefCell::default(), ranges: RefCell::default() }
+        Self {
+            base,
+            reads: RefCell::default(),
+            ranges: RefCell::default(),
+        }
     }
     /// The keys read so far.
     pub fn reads(&self) -> BTreeSet<Key> {
@@ -36,14 +43,22 @@ impl<'a> Recorder<'a> {
         let in_range = |k: &Key| access.ranges.iter().any(|r| r.contains(k));
         let written = |k: &Key| access.writes.contains(k) || in_range(k);
         let mut out = Vec::new();
-        for key in self.reads.borrow().iter().filter(|k| !written(k) && !access.reads.contains(k)) {
+        for key in self
+            .reads
+            .borrow()
+            .iter()
+            .filter(|k| !written(k) && !access.reads.contains(k))
+        {
             out.push(format!("reads {key:?}"));
         }
-        for range in self.ranges.borrow().iter() {
+        for range in &*self.ranges.borrow() {
             let within = |outer: &KeyRange| {
                 outer.store == range.store
                     && outer.start <= range.start
-                    && outer.end.as_ref().is_none_or(|o| range.end.as_ref().is_some_and(|r| r <= o))
+                    && outer
+                        .end
+                        .as_ref()
+                        .is_none_or(|o| range.end.as_ref().is_some_and(|r| r <= o))
             };
             if !access.ranges.iter().any(within) {
                 out.push(format!("scans {range:?}"));
@@ -91,7 +106,11 @@ mod tests {
         state.get(&key(1)).unwrap();
         state.put(key(2), "x".into());
         state.add(key(3), Delta::plus(U256::from(1)));
-        state.scan(&KeyRange::prefix(StoreId::new("t"), &[9]), &mut |_, _| Control::Continue(())).unwrap();
+        state
+            .scan(&KeyRange::prefix(StoreId::new("t"), &[9]), &mut |_, _| {
+                Control::Continue(())
+            })
+            .unwrap();
         let buffered = state.finish().unwrap();
         assert_eq!(recorder.undeclared(&Access::default(), &buffered).len(), 4);
         let access = Access {

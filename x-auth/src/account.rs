@@ -30,7 +30,13 @@ pub struct Account {
 impl Account {
     /// A fresh account without a number.
     pub fn new(address: Address) -> Self {
-        Self { address, pub_key: None, number: 0, sequence: 0, module: None }
+        Self {
+            address,
+            pub_key: None,
+            number: 0,
+            sequence: 0,
+            module: None,
+        }
     }
     fn base(&self, config: &ChainConfig) -> BaseAccount {
         BaseAccount {
@@ -73,8 +79,15 @@ pub fn account_prefix() -> state::KeyRange {
 /// Reads the account of `address`.
 pub fn account(state: &dyn StateRead, address: &Address) -> Result<Option<Account>, StateError> {
     let key = account_key(address);
-    let Some(value) = state.get(&key)? else { return Ok(None) };
-    decode(address, &value).map(Some).map_err(|e| StateError::Corrupt { key, why: e.to_string() })
+    let Some(value) = state.get(&key)? else {
+        return Ok(None);
+    };
+    decode(address, &value)
+        .map(Some)
+        .map_err(|e| StateError::Corrupt {
+            key,
+            why: e.to_string(),
+        })
 }
 
 fn decode(address: &Address, value: &[u8]) -> Result<Account, prost::DecodeError> {
@@ -83,7 +96,9 @@ fn decode(address: &Address, value: &[u8]) -> Result<Account, prost::DecodeError
         "/cosmos.auth.v1beta1.BaseAccount" => (BaseAccount::decode(any.value.as_slice())?, None),
         "/cosmos.auth.v1beta1.ModuleAccount" => {
             let m = ModuleAccount::decode(any.value.as_slice())?;
-            let base = m.base_account.ok_or_else(|| prost::DecodeError::new("module account without base"))?;
+            let base = m
+                .base_account
+                .ok_or_else(|| prost::DecodeError::new("module account without base"))?;
             (base, Some((m.name, m.permissions)))
         }
         other => return Err(prost::DecodeError::new(format!("account type {other}"))),
@@ -134,8 +149,14 @@ mod tests {
     #[test]
     fn module_addresses_are_the_sdks() {
         let cosmos = |name| bech32_address("cosmos", &module_address(name));
-        assert_eq!(cosmos("fee_collector"), "cosmos17xpfvakm2amg962yls6f84z3kell8c5lserqta");
-        assert_eq!(cosmos("bonded_tokens_pool"), "cosmos1fl48vsnmsdzcv85q5d2q4z5ajdha8yu34mf0eh");
+        assert_eq!(
+            cosmos("fee_collector"),
+            "cosmos17xpfvakm2amg962yls6f84z3kell8c5lserqta"
+        );
+        assert_eq!(
+            cosmos("bonded_tokens_pool"),
+            "cosmos1fl48vsnmsdzcv85q5d2q4z5ajdha8yu34mf0eh"
+        );
     }
 
     #[test]
@@ -143,7 +164,14 @@ mod tests {
         let config = ChainConfig::braid();
         let a = Address::repeat_byte(7);
         let mut state = Overlay::new(&EmptyState);
-        put_account(&mut state, &config, &Account { number: 9, ..Account::new(a) });
+        put_account(
+            &mut state,
+            &config,
+            &Account {
+                number: 9,
+                ..Account::new(a)
+            },
+        );
         set_sequence(&mut state, &config, &a, 3).unwrap();
         let read = account(&state, &a).unwrap().unwrap();
         assert_eq!((read.number, read.sequence), (9, 3));

@@ -139,7 +139,10 @@ mod tests {
         doc.timeout_height = 9;
         doc.payer = "braid1x";
         let text = String::from_utf8(doc.bytes()).unwrap();
-        assert!(text.ends_with(r#""sequence":"54","timeout_height":"9"}"#), "{text}");
+        assert!(
+            text.ends_with(r#""sequence":"54","timeout_height":"9"}"#),
+            "{text}"
+        );
         assert!(text.contains(r#""gas":"200000","payer":"braid1x"}"#), "{text}");
     }
 }

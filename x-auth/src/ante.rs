@@ -4,8 +4,9 @@
 //! [`verify`] checks the signatures against account numbers and keys as of block start, in parallel if one likes; and
 //! [`run`] does the rest inside the transaction's job, through recorded reads.
 use crate::{
-    PublicKey, account, put_account,
+    PublicKey, account,
     params::Params,
+    put_account,
     signature::{Verdict, signature_gas},
     tx::DecodedTx,
 };
@@ -53,18 +54,30 @@ pub struct NativeTx {
 impl NativeTx {
     /// Gas of the bytes, before signatures.
     pub fn size_gas(&self) -> u64 {
-        self.params.tx_size_cost_per_byte.saturating_mul(self.tx.bytes.len() as u64)
+        self.params
+            .tx_size_cost_per_byte
+            .saturating_mul(self.tx.bytes.len() as u64)
     }
     /// Gas of bytes, stated keys' signatures and all messages: what it takes at least. Static (chain.md rule 3).
     pub fn intrinsic_gas(&self) -> u64 {
-        let signatures = self.signers.iter().map(|s| signature_gas(s, s.key.as_ref(), &self.params));
+        let signatures = self
+            .signers
+            .iter()
+            .map(|s| signature_gas(s, s.key.as_ref(), &self.params));
         let messages = self.messages.iter().map(|m| m.gas());
-        signatures.chain(messages).fold(self.size_gas(), u64::saturating_add)
+        signatures
+            .chain(messages)
+            .fold(self.size_gas(), u64::saturating_add)
     }
     /// What [`run`] and the messages are expected to touch. The fee's part is the bank's.
     pub fn access(&self, block: &module::BlockContext, state: &dyn state::StateRead) -> Access {
-        let mut access = Access { complete: true, ..Access::default() };
-        access.writes.extend(self.signers.iter().map(|s| crate::account_key(&s.address)));
+        let mut access = Access {
+            complete: true,
+            ..Access::default()
+        };
+        access
+            .writes
+            .extend(self.signers.iter().map(|s| crate::account_key(&s.address)));
         for message in &self.messages {
             access.extend(message.access(block, state));
         }
@@ -89,7 +102,11 @@ pub fn prepare(
         return Err(invalid("must contain at least one message".into()));
     }
     if tx.fee.gas_limit > i64::MAX as u64 {
-        return Err(invalid(format!("invalid gas supplied; {} > {}", tx.fee.gas_limit, i64::MAX)));
+        return Err(invalid(format!(
+            "invalid gas supplied; {} > {}",
+            tx.fee.gas_limit,
+            i64::MAX
+        )));
     }
     if !tx.fee.granter.is_empty() {
         return Err(invalid("fee grants are not enabled".into()));
@@ -97,7 +114,10 @@ pub fn prepare(
     // Bytes, though the SDK's text says characters.
     let memo = tx.body.memo.len() as u64;
     if memo > params.max_memo_characters {
-        let why = format!("maximum number of characters is {} but received {memo} characters: memo too large", params.max_memo_characters);
+        let why = format!(
+            "maximum number of characters is {} but received {memo} characters: memo too large",
+            params.max_memo_characters
+        );
         return Err(Error::sdk(codes::MEMO_TOO_LARGE, why));
     }
     let mut addresses: Vec<Address> = Vec::new();
@@ -111,7 +131,10 @@ pub fn prepare(
         // Bounds the search above; the parameter's own check on keys comes with the signatures.
         too_many(addresses.len() as u64, params)?;
     }
-    let first = addresses.first().copied().ok_or_else(|| invalid("no signers".into()))?;
+    let first = addresses
+        .first()
+        .copied()
+        .ok_or_else(|| invalid("no signers".into()))?;
     let fee_payer = match tx.fee.payer.as_str() {
         "" => first,
         payer => parse_address(&config.bech32_prefix, payer)
@@ -122,23 +145,45 @@ pub fn prepare(
     }
     let fee = fee_of(&tx, config, purpose)?;
     let signers = signers(&tx, &addresses, config)?;
-    too_many(signers.iter().map(|s| s.key.as_ref().map_or(1, key_count)).fold(0, u64::saturating_add), params)?;
+    too_many(
+        signers
+            .iter()
+            .map(|s| s.key.as_ref().map_or(1, key_count))
+            .fold(0, u64::saturating_add),
+        params,
+    )?;
     let gas_limit = match purpose {
         Purpose::Execute | Purpose::Genesis => tx.fee.gas_limit,
         Purpose::Simulate => i64::MAX as u64,
     };
-    Ok(NativeTx { tx, messages, signers, fee, fee_payer, gas_limit, params: params.clone(), purpose })
+    Ok(NativeTx {
+        tx,
+        messages,
+        signers,
+        fee,
+        fee_payer,
+        gas_limit,
+        params: params.clone(),
+        purpose,
+    })
 }
 
 fn key_count(key: &PublicKey) -> u64 {
-    if let PublicKey::Multisig { keys, .. } = key { keys.len() as u64 } else { 1 }
+    if let PublicKey::Multisig { keys, .. } = key {
+        keys.len() as u64
+    } else {
+        1
+    }
 }
 
 fn too_many(keys: u64, params: &Params) -> Result<()> {
     if keys <= params.tx_sig_limit {
         return Ok(());
     }
-    let why = format!("signatures: {keys}, limit: {}: maximum number of signatures exceeded", params.tx_sig_limit);
+    let why = format!(
+        "signatures: {keys}, limit: {}: maximum number of signatures exceeded",
+        params.tx_sig_limit
+    );
     Err(Error::sdk(codes::TOO_MANY_SIGNATURES, why))
 }
 
@@ -147,13 +192,19 @@ fn fee_of(tx: &DecodedTx, config: &ChainConfig, purpose: Purpose) -> Result<Coin
     let coins = from_proto_coins(&tx.fee.amount)?;
     let refused = |what: &str| {
         let got = format_coins(&coins);
-        Error::sdk(codes::INSUFFICIENT_FEE, format!("{what}: {got}: insufficient fee"))
+        Error::sdk(
+            codes::INSUFFICIENT_FEE,
+            format!("{what}: {got}: insufficient fee"),
+        )
     };
     match coins.as_slice() {
         [] => Ok(Coin::new(U256::ZERO, &config.base_denom)),
         [coin] if coin.denom == config.base_denom => Ok(coin.clone()),
         _ if purpose == Purpose::Simulate => Ok(Coin::new(U256::ZERO, &config.base_denom)),
-        _ => Err(refused(&format!("fees are paid in {} only; got", config.base_denom))),
+        _ => Err(refused(&format!(
+            "fees are paid in {} only; got",
+            config.base_denom
+        ))),
     }
 }
 
@@ -172,7 +223,8 @@ fn signers(tx: &DecodedTx, addresses: &[Address], config: &ChainConfig) -> Resul
         let key = info.public_key.as_ref().map(PublicKey::from_any).transpose()?;
         if key.as_ref().is_some_and(|k| k.address() != *address) {
             let who = bech32_address(&config.bech32_prefix, address);
-            let why = format!("pubKey does not match signer address {who} with signer index: {i}: invalid pubkey");
+            let why =
+                format!("pubKey does not match signer address {who} with signer index: {i}: invalid pubkey");
             return Err(Error::sdk(codes::INVALID_PUBKEY, why));
         }
         signers.push(Signer::new(*address, key, info, &tx.signatures[i])?);
@@ -215,12 +267,18 @@ pub fn run(tx: &NativeTx, verdict: &Verdict, ctx: &mut TxContext<'_>, pay: PayFe
 
 fn pay_fee(tx: &NativeTx, ctx: &mut TxContext<'_>, pay: PayFee) -> Result<()> {
     let config = &ctx.block.config;
-    let fee = if tx.fee.amount.is_zero() { String::new() } else { tx.fee.to_string() };
+    let fee = if tx.fee.amount.is_zero() {
+        String::new()
+    } else {
+        tx.fee.to_string()
+    };
     if tx.purpose == Purpose::Execute {
         let required = ctx.block.base_fee.saturating_mul(U256::from(tx.gas_limit));
         if tx.fee.amount < required {
-            let why =
-                format!("insufficient fees; got: {fee} required: {required}{}: insufficient fee", config.base_denom);
+            let why = format!(
+                "insufficient fees; got: {fee} required: {required}{}: insufficient fee",
+                config.base_denom
+            );
             return Err(Error::sdk(codes::INSUFFICIENT_FEE, why));
         }
     }
@@ -231,12 +289,16 @@ fn pay_fee(tx: &NativeTx, ctx: &mut TxContext<'_>, pay: PayFee) -> Result<()> {
     if !tx.fee.amount.is_zero() {
         pay(ctx, &tx.fee_payer, &tx.fee)?;
     }
-    ctx.events.push(Event::new("tx", [("fee", fee), ("fee_payer", payer)]));
+    ctx.events
+        .push(Event::new("tx", [("fee", fee), ("fee_payer", payer)]));
     Ok(())
 }
 
 pub(crate) fn unknown_account(address: &str) -> Error {
-    Error::sdk(codes::UNKNOWN_ADDRESS, format!("account {address} does not exist: unknown address"))
+    Error::sdk(
+        codes::UNKNOWN_ADDRESS,
+        format!("account {address} does not exist: unknown address"),
+    )
 }
 
 /// Checks one signer's sequence and signature, keeps its key, counts its sequence up.
@@ -256,11 +318,18 @@ fn authorise(signer: &Signer, i: usize, verdict: &Verdict, ctx: &mut TxContext<'
         account.pub_key = key.map(PublicKey::to_any);
     }
     account.sequence = signer.sequence.checked_add(1).ok_or_else(|| {
-        Error::sdk(codes::INVALID_SEQUENCE, format!("sequence {}: invalid sequence", signer.sequence))
+        Error::sdk(
+            codes::INVALID_SEQUENCE,
+            format!("sequence {}: invalid sequence", signer.sequence),
+        )
     })?;
-    ctx.events.push(Event::new("tx", [("acc_seq", format!("{who}/{}", signer.sequence))]));
+    ctx.events.push(Event::new(
+        "tx",
+        [("acc_seq", format!("{who}/{}", signer.sequence))],
+    ));
     for signature in signer.signatures() {
-        ctx.events.push(Event::new("tx", [("signature", crate::base64(signature))]));
+        ctx.events
+            .push(Event::new("tx", [("signature", crate::base64(signature))]));
     }
     put_account(ctx.state, &config, &account);
     Ok(())

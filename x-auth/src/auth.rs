@@ -16,7 +16,9 @@ pub struct Auth {
 impl Auth {
     /// The module, which makes `module_accounts` at genesis, in this order, after the genesis accounts.
     pub fn new(module_accounts: impl IntoIterator<Item = ModuleAccountSpec>) -> Self {
-        Self { module_accounts: module_accounts.into_iter().collect() }
+        Self {
+            module_accounts: module_accounts.into_iter().collect(),
+        }
     }
 }
 
@@ -38,8 +40,19 @@ pub fn ensure_module_accounts(
             None => {}
         }
         let number = numbers::next_number(state.as_scan())?;
-        let module = Some(((*name).to_owned(), permissions.iter().map(|p| (*p).to_owned()).collect()));
-        numbers::put_numbered(state, config, &Account { number, module, ..Account::new(address) });
+        let module = Some((
+            (*name).to_owned(),
+            permissions.iter().map(|p| (*p).to_owned()).collect(),
+        ));
+        numbers::put_numbered(
+            state,
+            config,
+            &Account {
+                number,
+                module,
+                ..Account::new(address)
+            },
+        );
         numbers::put_next_number(state, number + 1);
     }
     Ok(())

@@ -29,7 +29,13 @@ pub fn deliver(
     let mut gas = match ante::run(tx, verdict, ctx, pay) {
         Ok(gas) => gas,
         Err(Error::State(e)) => return Err(e),
-        Err(e) => return Ok(Delivered { charged: false, gas_used: 0, result: Err(e) }),
+        Err(e) => {
+            return Ok(Delivered {
+                charged: false,
+                gas_used: 0,
+                result: Err(e),
+            });
+        }
     };
     let result = ctx.attempt(|ctx| {
         let mut responses = Vec::with_capacity(tx.messages.len());
@@ -46,7 +52,11 @@ pub fn deliver(
     });
     match result {
         Err(Error::State(e)) => Err(e),
-        result => Ok(Delivered { charged: true, gas_used: gas.min(tx.gas_limit), result }),
+        result => Ok(Delivered {
+            charged: true,
+            gas_used: gas.min(tx.gas_limit),
+            result,
+        }),
     }
 }
 
@@ -60,7 +70,9 @@ fn message_in(
     let config = ctx.block.config.clone();
     let mut event = types::Event::new("message", [("action", message.type_url().to_owned())]);
     if let Some(sender) = message.signers(&config)?.first() {
-        event.attributes.push(("sender".into(), bech32_address(&config.bech32_prefix, sender)));
+        event
+            .attributes
+            .push(("sender".into(), bech32_address(&config.bech32_prefix, sender)));
     }
     // "/cosmos.bank.v1beta1.MsgSend" is the module "bank".
     if let Some(module) = message.type_url().split('.').nth(1) {
@@ -76,7 +88,11 @@ fn message_in(
 
 fn at_message(index: usize, error: Error) -> Error {
     match error {
-        Error::Rejected { codespace, code, message } => Error::Rejected {
+        Error::Rejected {
+            codespace,
+            code,
+            message,
+        } => Error::Rejected {
             codespace,
             code,
             message: format!("failed to execute message; message index: {index}: {message}"),

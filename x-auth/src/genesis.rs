@@ -4,7 +4,10 @@ use crate::{
     account_prefix, next_number, numbers, params, put_params,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use cosmrs::proto::{Any, cosmos::crypto::{multisig::LegacyAminoPubKey, secp256k1::PubKey as ProtoKey}};
+use cosmrs::proto::{
+    Any,
+    cosmos::crypto::{multisig::LegacyAminoPubKey, secp256k1::PubKey as ProtoKey},
+};
 use module::{Error, QueryContext, Result, codes};
 use prost::Message as _;
 use serde_json::{Value, json};
@@ -13,21 +16,30 @@ use std::collections::{BTreeMap, BTreeSet};
 use types::{Address, ChainConfig, parse_address};
 
 fn bad(why: impl std::fmt::Display) -> Error {
-    Error::sdk(codes::INVALID_REQUEST, format!("genesis, auth: {why}: invalid request"))
+    Error::sdk(
+        codes::INVALID_REQUEST,
+        format!("genesis, auth: {why}: invalid request"),
+    )
 }
 
 /// A 64-bit number as JSON has it: a string, or a number.
 fn number(object: &Value, field: &str, absent: u64) -> Result<u64> {
     match &object[field] {
         Value::Null => Ok(absent),
-        Value::String(text) => text.parse().map_err(|_| bad(format!("{field}: {text:?} is not a number"))),
-        Value::Number(n) => n.as_u64().ok_or_else(|| bad(format!("{field}: {n} is not a number"))),
+        Value::String(text) => text
+            .parse()
+            .map_err(|_| bad(format!("{field}: {text:?} is not a number"))),
+        Value::Number(n) => n
+            .as_u64()
+            .ok_or_else(|| bad(format!("{field}: {n} is not a number"))),
         other => Err(bad(format!("{field}: {other} is not a number"))),
     }
 }
 
 fn text<'v>(object: &'v Value, field: &str) -> Result<&'v str> {
-    object[field].as_str().ok_or_else(|| bad(format!("{field}: want a string, have {}", object[field])))
+    object[field]
+        .as_str()
+        .ok_or_else(|| bad(format!("{field}: want a string, have {}", object[field])))
 }
 
 /// A list; absent and `null` are empty.
@@ -54,7 +66,10 @@ pub(crate) fn init(section: &Value, state: &mut dyn StateWrite, config: &ChainCo
     let mut next = next_number(state.as_scan())?;
     for account in renumber(accounts) {
         numbers::put_numbered(state, config, &account);
-        let after = account.number.checked_add(1).ok_or_else(|| bad(format!("account_number {}", account.number)))?;
+        let after = account
+            .number
+            .checked_add(1)
+            .ok_or_else(|| bad(format!("account_number {}", account.number)))?;
         next = next.max(after);
     }
     numbers::put_next_number(state, next);
@@ -91,10 +106,19 @@ fn read_params(json: &Value) -> Result<Params> {
         tx_sig_limit: number(json, "tx_sig_limit", default.tx_sig_limit)?,
         tx_size_cost_per_byte: number(json, "tx_size_cost_per_byte", default.tx_size_cost_per_byte)?,
         sig_verify_cost_ed25519: number(json, "sig_verify_cost_ed25519", default.sig_verify_cost_ed25519)?,
-        sig_verify_cost_secp256k1: number(json, "sig_verify_cost_secp256k1", default.sig_verify_cost_secp256k1)?,
+        sig_verify_cost_secp256k1: number(
+            json,
+            "sig_verify_cost_secp256k1",
+            default.sig_verify_cost_secp256k1,
+        )?,
     };
     let p = &params;
-    let all = [p.max_memo_characters, p.tx_sig_limit, p.tx_size_cost_per_byte, p.sig_verify_cost_ed25519];
+    let all = [
+        p.max_memo_characters,
+        p.tx_sig_limit,
+        p.tx_size_cost_per_byte,
+        p.sig_verify_cost_ed25519,
+    ];
     if all.contains(&0) || p.sig_verify_cost_secp256k1 == 0 {
         return Err(bad("params: zero is not allowed"));
     }
@@ -105,14 +129,26 @@ fn read_account(json: &Value, config: &ChainConfig) -> Result<Account> {
     let (base, module) = match text(json, "@type")? {
         "/cosmos.auth.v1beta1.BaseAccount" => (json, None),
         "/cosmos.auth.v1beta1.ModuleAccount" => {
-            let permission = |p: &Value| p.as_str().map(str::to_owned).ok_or_else(|| bad(format!("permission {p}")));
-            let permissions = list(json, "permissions")?.iter().map(permission).collect::<Result<_>>()?;
-            (&json["base_account"], Some((text(json, "name")?.to_owned(), permissions)))
+            let permission = |p: &Value| {
+                p.as_str()
+                    .map(str::to_owned)
+                    .ok_or_else(|| bad(format!("permission {p}")))
+            };
+            let permissions = list(json, "permissions")?
+                .iter()
+                .map(permission)
+                .collect::<Result<_>>()?;
+            (
+                &json["base_account"],
+                Some((text(json, "name")?.to_owned(), permissions)),
+            )
         }
         other => return Err(bad(format!("account type {other} is not supported"))),
     };
     let address = parse_address(&config.bech32_prefix, text(base, "address")?).map_err(bad)?;
-    if let Some((name, _)) = &module && crate::module_address(name) != address {
+    if let Some((name, _)) = &module
+        && crate::module_address(name) != address
+    {
         return Err(bad(format!("module account {name} has address {address}")));
     }
     let pub_key = match &base["pub_key"] {
@@ -136,17 +172,32 @@ fn key_any(json: &Value, nested: bool) -> Result<Any> {
     let value = match url {
         SECP256K1_URL | ETH_SECP256K1_URL | ETHERMINT_SECP256K1_URL => {
             let key = text(json, "key")?;
-            ProtoKey { key: STANDARD.decode(key).map_err(|e| bad(format!("key {key:?}: {e}")))? }.encode_to_vec()
+            ProtoKey {
+                key: STANDARD
+                    .decode(key)
+                    .map_err(|e| bad(format!("key {key:?}: {e}")))?,
+            }
+            .encode_to_vec()
         }
         MULTISIG_URL if !nested => {
             let threshold = number(json, "threshold", 0)?;
             let threshold = u32::try_from(threshold).map_err(|_| bad(format!("threshold {threshold}")))?;
-            let public_keys = list(json, "public_keys")?.iter().map(|k| key_any(k, true)).collect::<Result<_>>()?;
-            LegacyAminoPubKey { threshold, public_keys }.encode_to_vec()
+            let public_keys = list(json, "public_keys")?
+                .iter()
+                .map(|k| key_any(k, true))
+                .collect::<Result<_>>()?;
+            LegacyAminoPubKey {
+                threshold,
+                public_keys,
+            }
+            .encode_to_vec()
         }
         other => return Err(bad(format!("public key type {other}"))),
     };
-    Ok(Any { type_url: url.into(), value })
+    Ok(Any {
+        type_url: url.into(),
+        value,
+    })
 }
 
 fn read_key(json: &Value) -> Result<PublicKey> {

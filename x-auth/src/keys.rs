@@ -50,10 +50,15 @@ impl PublicKey {
             let key: LegacyAminoPubKey = decode_strict("multisig public key", &any.value)?;
             let (n, of) = (key.threshold as usize, key.public_keys.len());
             if n == 0 || n > of || of > MULTISIG_KEYS_MAX {
-                return Err(bad_key(format!("multisig of {n} of {of}: want 1 to {MULTISIG_KEYS_MAX} keys")));
+                return Err(bad_key(format!(
+                    "multisig of {n} of {of}: want 1 to {MULTISIG_KEYS_MAX} keys"
+                )));
             }
             let keys = key.public_keys.iter().map(Self::single).collect::<Result<_>>()?;
-            return Ok(Self::Multisig { threshold: key.threshold, keys });
+            return Ok(Self::Multisig {
+                threshold: key.threshold,
+                keys,
+            });
         }
         Self::single(any)
     }
@@ -62,7 +67,8 @@ impl PublicKey {
         let key = |any: &Any| -> Result<[u8; 33]> {
             let key = decode_strict::<ProtoKey>("public key", &any.value)?.key;
             VerifyingKey::from_sec1_bytes(&key).map_err(|_| bad_key("not a point of secp256k1"))?;
-            key.try_into().map_err(|k: Vec<u8>| bad_key(format!("{} bytes, want 33", k.len())))
+            key.try_into()
+                .map_err(|k: Vec<u8>| bad_key(format!("{} bytes, want 33", k.len())))
         };
         match any.type_url.as_str() {
             SECP256K1_URL => Ok(Self::Secp256k1(key(any)?)),
@@ -142,12 +148,18 @@ pub fn verify_signature(key: &PublicKey, sign_bytes: &[u8], signature: &[u8]) ->
     let (key, digest, signature): (_, [u8; 32], _) = match key {
         PublicKey::Secp256k1(key) => (key, Sha256::digest(sign_bytes).into(), signature),
         PublicKey::EthSecp256k1(key) => {
-            let cut = if signature.len() == 65 { &signature[..64] } else { signature };
+            let cut = if signature.len() == 65 {
+                &signature[..64]
+            } else {
+                signature
+            };
             (key, keccak256(sign_bytes).0, cut)
         }
         PublicKey::Multisig { .. } => return false,
     };
-    let Ok(signature) = Signature::from_slice(signature) else { return false };
+    let Ok(signature) = Signature::from_slice(signature) else {
+        return false;
+    };
     // A high s is the same signature in another spelling: malleable, so refused.
     if signature.normalize_s().is_some() {
         return false;
@@ -170,45 +182,66 @@ mod tests {
 
     #[test]
     fn amino_prefixes_are_the_published_ones() {
-        assert_eq!(amino_prefix("tendermint/PubKeySecp256k1"), [0xeb, 0x5a, 0xe9, 0x87]);
-        assert_eq!(amino_prefix("tendermint/PubKeyMultisigThreshold"), [0x22, 0xc1, 0xf7, 0xe2]);
+        assert_eq!(
+            amino_prefix("tendermint/PubKeySecp256k1"),
+            [0xeb, 0x5a, 0xe9, 0x87]
+        );
+        assert_eq!(
+            amino_prefix("tendermint/PubKeyMultisigThreshold"),
+            [0x22, 0xc1, 0xf7, 0xe2]
+        );
     }
 
     #[test]
     fn each_kind_of_key_has_its_address() {
         // The first account of the "test test … junk" mnemonic.
         let key = crate::SigningKey::eth(&KEY).expect("a key");
-        assert_eq!(key.public().address().to_string(), "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
+        assert_eq!(
+            key.public().address().to_string(),
+            "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
+        );
         // The faucet of CosmJS's test chains, and another key.
         let b64 = |t: &str| -> [u8; 33] {
             use base64::Engine as _;
-            base64::engine::general_purpose::STANDARD.decode(t).unwrap().try_into().unwrap()
+            base64::engine::general_purpose::STANDARD
+                .decode(t)
+                .unwrap()
+                .try_into()
+                .unwrap()
         };
         let keys = [
             "A08EGB7ro1ORuFhjOnZcSgwYlpe0DSFjVNUIkNNQxwKQ",
             "AtQaCqFnshaZQp6rIkvAPyzThvCvXSDO+9AzbxVErqJP",
         ];
         let single = PublicKey::Secp256k1(b64(keys[0]));
-        assert_eq!(bech32_address("cosmos", &single.address()), "cosmos1pkptre7fdkl6gfrzlesjjvhxhlc3r4gmmk8rs6");
+        assert_eq!(
+            bech32_address("cosmos", &single.address()),
+            "cosmos1pkptre7fdkl6gfrzlesjjvhxhlc3r4gmmk8rs6"
+        );
         let multi = PublicKey::Multisig {
             threshold: 2,
             keys: keys.map(|k| PublicKey::Secp256k1(b64(k))).to_vec(),
         };
         assert_eq!(PublicKey::from_any(&multi.to_any()), Ok(multi.clone()));
         let amino = multi.amino_bytes();
-        let head = [0x22, 0xc1, 0xf7, 0xe2, 0x08, 2, 0x12, 38, 0xeb, 0x5a, 0xe9, 0x87, 33, 3];
+        let head = [
+            0x22, 0xc1, 0xf7, 0xe2, 0x08, 2, 0x12, 38, 0xeb, 0x5a, 0xe9, 0x87, 33, 3,
+        ];
         assert_eq!((&amino[..14], amino.len()), (&head[..], 4 + 2 + 2 * 40));
         assert_ne!(multi.address(), single.address());
     }
 
     const KEY: [u8; 32] = [
-        0xac, 0x09, 0x74, 0xbe, 0xc3, 0x9a, 0x17, 0xe3, 0x6b, 0xa4, 0xa6, 0xb4, 0xd2, 0x38, 0xff, 0x94, 0x4b, 0xac,
-        0xb4, 0x78, 0xcb, 0xed, 0x5e, 0xfc, 0xae, 0x78, 0x4d, 0x7b, 0xf4, 0xf2, 0xff, 0x80,
+        0xac, 0x09, 0x74, 0xbe, 0xc3, 0x9a, 0x17, 0xe3, 0x6b, 0xa4, 0xa6, 0xb4, 0xd2, 0x38, 0xff, 0x94, 0x4b,
+        0xac, 0xb4, 0x78, 0xcb, 0xed, 0x5e, 0xfc, 0xae, 0x78, 0x4d, 0x7b, 0xf4, 0xf2, 0xff, 0x80,
     ];
 
     #[test]
     fn a_signature_in_another_spelling_is_refused() {
-        for key in [crate::SigningKey::eth(&KEY).unwrap(), crate::SigningKey::cosmos(&KEY).unwrap()] {
+        for key in [
+            crate::SigningKey::eth(&KEY).unwrap(),
+            crate::SigningKey::cosmos(&KEY).unwrap(),
+        ] {
             let public = key.public();
             let good = key.sign(b"hello");
             assert!(verify_signature(&public, b"hello", &good));
@@ -219,26 +252,54 @@ mod tests {
             assert!(!verify_signature(&public, b"hello", &[0; 64]));
             assert!(!verify_signature(&public, b"hello", &good[..63]));
             let long = [good.as_slice(), &[27]].concat();
-            assert_eq!(verify_signature(&public, b"hello", &long), matches!(public, PublicKey::EthSecp256k1(_)));
+            assert_eq!(
+                verify_signature(&public, b"hello", &long),
+                matches!(public, PublicKey::EthSecp256k1(_))
+            );
         }
     }
 
     #[test]
     fn what_is_not_a_key_is_refused() {
         let bad = [
-            Any { type_url: "/cosmos.crypto.ed25519.PubKey".into(), value: vec![] },
-            Any { type_url: SECP256K1_URL.into(), value: ProtoKey { key: vec![2; 32] }.encode_to_vec() },
-            Any { type_url: SECP256K1_URL.into(), value: ProtoKey { key: vec![0; 33] }.encode_to_vec() },
-            Any { type_url: MULTISIG_URL.into(), value: vec![] },
+            Any {
+                type_url: "/cosmos.crypto.ed25519.PubKey".into(),
+                value: vec![],
+            },
+            Any {
+                type_url: SECP256K1_URL.into(),
+                value: ProtoKey { key: vec![2; 32] }.encode_to_vec(),
+            },
+            Any {
+                type_url: SECP256K1_URL.into(),
+                value: ProtoKey { key: vec![0; 33] }.encode_to_vec(),
+            },
+            Any {
+                type_url: MULTISIG_URL.into(),
+                value: vec![],
+            },
         ];
         for any in bad {
-            assert!(matches!(PublicKey::from_any(&any), Err(Error::Rejected { code: 8, .. })), "{any:?}");
+            assert!(
+                matches!(PublicKey::from_any(&any), Err(Error::Rejected { code: 8, .. })),
+                "{any:?}"
+            );
         }
         // An uncompressed point is a key, but not in the stored spelling.
         let key = crate::SigningKey::eth(&KEY).unwrap();
-        let PublicKey::EthSecp256k1(compressed) = key.public() else { panic!("an eth key") };
-        let point = VerifyingKey::from_sec1_bytes(&compressed).unwrap().to_encoded_point(false);
-        let any = Any { type_url: SECP256K1_URL.into(), value: ProtoKey { key: point.as_bytes().to_vec() }.encode_to_vec() };
+        let PublicKey::EthSecp256k1(compressed) = key.public() else {
+            panic!("an eth key")
+        };
+        let point = VerifyingKey::from_sec1_bytes(&compressed)
+            .unwrap()
+            .to_encoded_point(false);
+        let any = Any {
+            type_url: SECP256K1_URL.into(),
+            value: ProtoKey {
+                key: point.as_bytes().to_vec(),
+            }
+            .encode_to_vec(),
+        };
         assert!(PublicKey::from_any(&any).is_err());
     }
 }

@@ -28,7 +28,9 @@ pub use keys::{
 };
 pub use numbers::{assign_numbers, is_numbered, next_number, next_number_key, number_key, owner_of};
 pub use params::{DEFAULT_PARAMS, Params, params, params_key, put_params};
-pub use sign::{Draft, SignFor, SigningKey, direct_sign_bytes, sign_amino, sign_direct, sign_direct_all, signer_info};
+pub use sign::{
+    Draft, SignFor, SigningKey, direct_sign_bytes, sign_amino, sign_direct, sign_direct_all, signer_info,
+};
 pub use signature::Verdict;
 
 fn base64(bytes: &[u8]) -> String {

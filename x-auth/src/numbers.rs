@@ -17,7 +17,9 @@ pub fn number_key(number: u64) -> Key {
 /// The number that the next account gets.
 pub fn next_number(state: &dyn StateRead) -> Result<u64, StateError> {
     let key = next_number_key();
-    let Some(value) = state.get(&key)? else { return Ok(0) };
+    let Some(value) = state.get(&key)? else {
+        return Ok(0);
+    };
     let bytes = <[u8; 8]>::try_from(&value[..]).map_err(|_| StateError::Corrupt {
         key,
         why: format!("{} bytes, want 8", value.len()),
@@ -28,10 +30,15 @@ pub fn next_number(state: &dyn StateRead) -> Result<u64, StateError> {
 /// Whose account has `number`.
 pub fn owner_of(state: &dyn StateRead, number: u64) -> Result<Option<Address>, StateError> {
     let key = number_key(number);
-    let Some(value) = state.get(&key)? else { return Ok(None) };
+    let Some(value) = state.get(&key)? else {
+        return Ok(None);
+    };
     match Address::try_from(&value[..]) {
         Ok(address) => Ok(Some(address)),
-        Err(_) => Err(StateError::Corrupt { key, why: format!("{} bytes, want 20", value.len()) }),
+        Err(_) => Err(StateError::Corrupt {
+            key,
+            why: format!("{} bytes, want 20", value.len()),
+        }),
     }
 }
 
@@ -68,7 +75,10 @@ pub fn assign_numbers(
 /// Stores an account under its number.
 pub(crate) fn put_numbered(state: &mut dyn StateWrite, config: &ChainConfig, account: &Account) {
     put_account(state, config, account);
-    state.put(number_key(account.number), Value::copy_from_slice(account.address.as_slice()));
+    state.put(
+        number_key(account.number),
+        Value::copy_from_slice(account.address.as_slice()),
+    );
 }
 
 pub(crate) fn put_next_number(state: &mut dyn StateWrite, next: u64) {

@@ -21,8 +21,13 @@ pub fn params_key() -> Key {
 /// The parameters; the defaults where none are stored.
 pub fn params(state: &dyn StateRead) -> Result<Params, StateError> {
     let key = params_key();
-    let Some(value) = state.get(&key)? else { return Ok(DEFAULT_PARAMS) };
-    Params::decode(value).map_err(|e| StateError::Corrupt { key, why: e.to_string() })
+    let Some(value) = state.get(&key)? else {
+        return Ok(DEFAULT_PARAMS);
+    };
+    Params::decode(value).map_err(|e| StateError::Corrupt {
+        key,
+        why: e.to_string(),
+    })
 }
 
 /// Stores the parameters.

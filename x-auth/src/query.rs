@@ -1,5 +1,5 @@
 //! Queries of `cosmos.auth.v1beta1.Query`, with the error texts that clients match on.
-use crate::{Account, STORE, account, account_key, owner_of, params};
+use crate::{Account, STORE, account, owner_of, params};
 use cosmrs::proto::cosmos::auth::v1beta1::{
     AddressBytesToStringRequest, AddressBytesToStringResponse, AddressStringToBytesRequest,
     AddressStringToBytesResponse, BaseAccount, Bech32PrefixResponse, QueryAccountAddressByIdRequest,
@@ -28,9 +28,10 @@ pub(crate) fn answer(method: &str, data: &[u8], ctx: &QueryContext<'_>) -> Optio
             .map_err(Error::from),
         "ModuleAccounts" => modules(ctx),
         "ModuleAccountByName" => module_by_name(data, ctx),
-        "Bech32Prefix" => {
-            Ok(Bech32PrefixResponse { bech32_prefix: ctx.block.config.bech32_prefix.clone() }.encode_to_vec())
+        "Bech32Prefix" => Ok(Bech32PrefixResponse {
+            bech32_prefix: ctx.block.config.bech32_prefix.clone(),
         }
+        .encode_to_vec()),
         "AddressBytesToString" => to_text(data, ctx),
         "AddressStringToBytes" => to_bytes(data, ctx),
         _ => return None,
@@ -48,7 +49,10 @@ fn find(text: &str, ctx: &QueryContext<'_>) -> Result<Account> {
 fn one(data: &[u8], ctx: &QueryContext<'_>) -> Result<Vec<u8>> {
     let request: QueryAccountRequest = read(data)?;
     let account = find(&request.address, ctx)?;
-    Ok(QueryAccountResponse { account: Some(account.to_any(&ctx.block.config)) }.encode_to_vec())
+    Ok(QueryAccountResponse {
+        account: Some(account.to_any(&ctx.block.config)),
+    }
+    .encode_to_vec())
 }
 
 fn info(data: &[u8], ctx: &QueryContext<'_>) -> Result<Vec<u8>> {
@@ -74,13 +78,21 @@ fn all(data: &[u8], ctx: &QueryContext<'_>) -> Result<Vec<u8>> {
     for address in addresses {
         accounts.extend(account(ctx.state, &address)?.map(|a| a.to_any(&ctx.block.config)));
     }
-    Ok(QueryAccountsResponse { accounts, pagination: Some(page) }.encode_to_vec())
+    Ok(QueryAccountsResponse {
+        accounts,
+        pagination: Some(page),
+    }
+    .encode_to_vec())
 }
 
 #[allow(deprecated, reason = "clients still send `id`")]
 fn by_number(data: &[u8], ctx: &QueryContext<'_>) -> Result<Vec<u8>> {
     let request: QueryAccountAddressByIdRequest = read(data)?;
-    let number = if request.account_id == 0 { u64::try_from(request.id).unwrap_or(0) } else { request.account_id };
+    let number = if request.account_id == 0 {
+        u64::try_from(request.id).unwrap_or(0)
+    } else {
+        request.account_id
+    };
     let owner = owner_of(ctx.state, number)?
         .ok_or_else(|| Error::not_found(format!("account address not found with account number {number}")))?;
     let account_address = bech32_address(&ctx.block.config.bech32_prefix, &owner);
@@ -96,7 +108,11 @@ fn modules(ctx: &QueryContext<'_>) -> Result<Vec<u8>> {
         if value.windows(13).take(48).any(|w| w == b"ModuleAccount") {
             accounts.extend(Address::try_from(&key.bytes()[1..]).ok());
         }
-        if walked > module::WALK_LIMIT { Control::Break(()) } else { Control::Continue(()) }
+        if walked > module::WALK_LIMIT {
+            Control::Break(())
+        } else {
+            Control::Continue(())
+        }
     })?;
     let mut found = Vec::new();
     for address in accounts {
@@ -113,15 +129,19 @@ fn module_by_name(data: &[u8], ctx: &QueryContext<'_>) -> Result<Vec<u8>> {
     let account = account(ctx.state, &address)?
         .filter(|a| a.module.is_some())
         .ok_or_else(|| Error::not_found(format!("account {} not found", request.name)))?;
-    debug_assert_eq!(account_key(&address), account_key(&account.address));
-    Ok(QueryModuleAccountByNameResponse { account: Some(account.to_any(&ctx.block.config)) }.encode_to_vec())
+    Ok(QueryModuleAccountByNameResponse {
+        account: Some(account.to_any(&ctx.block.config)),
+    }
+    .encode_to_vec())
 }
 
 fn to_text(data: &[u8], ctx: &QueryContext<'_>) -> Result<Vec<u8>> {
     let request: AddressBytesToStringRequest = read(data)?;
     let len = request.address_bytes.len();
     if len == 0 || len > 64 {
-        return Err(Error::invalid_argument(format!("address of {len} bytes: want 1 to 64")));
+        return Err(Error::invalid_argument(format!(
+            "address of {len} bytes: want 1 to 64"
+        )));
     }
     let address_string = bech32_encode(&ctx.block.config.bech32_prefix, &request.address_bytes);
     Ok(AddressBytesToStringResponse { address_string }.encode_to_vec())

@@ -25,7 +25,9 @@ pub struct SigningKey {
 impl std::fmt::Debug for SigningKey {
     // The secret stays out of logs.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SigningKey").field("public", &self.public()).finish_non_exhaustive()
+        f.debug_struct("SigningKey")
+            .field("public", &self.public())
+            .finish_non_exhaustive()
     }
 }
 
@@ -37,18 +39,31 @@ impl SigningKey {
     }
     /// A Cosmos secp256k1 key; `None` where `secret` is zero or not below the curve's order.
     pub fn cosmos(secret: &[u8; 32]) -> Option<Self> {
-        Some(Self { eth: false, ..Self::eth(secret)? })
+        Some(Self {
+            eth: false,
+            ..Self::eth(secret)?
+        })
     }
     /// Its public key, whose `address()` is the account.
     pub fn public(&self) -> PublicKey {
         let point = self.key.verifying_key().to_encoded_point(true);
-        let bytes: [u8; 33] = point.as_bytes().try_into().expect("a compressed point has 33 bytes");
-        if self.eth { PublicKey::EthSecp256k1(bytes) } else { PublicKey::Secp256k1(bytes) }
+        let bytes: [u8; 33] = point
+            .as_bytes()
+            .try_into()
+            .expect("a compressed point has 33 bytes");
+        if self.eth {
+            PublicKey::EthSecp256k1(bytes)
+        } else {
+            PublicKey::Secp256k1(bytes)
+        }
     }
     /// r ‖ s with a low s, over keccak256 or sha256 of `sign_bytes` by the key's kind. Deterministic (RFC 6979).
     pub fn sign(&self, sign_bytes: &[u8]) -> Vec<u8> {
-        let digest: [u8; 32] =
-            if self.eth { keccak256(sign_bytes).0 } else { Sha256::digest(sign_bytes).into() };
+        let digest: [u8; 32] = if self.eth {
+            keccak256(sign_bytes).0
+        } else {
+            Sha256::digest(sign_bytes).into()
+        };
         let signature: Signature = self.key.sign_prehash(&digest).expect("32 bytes can be signed");
         signature.normalize_s().unwrap_or(signature).to_vec()
     }
@@ -93,13 +108,21 @@ impl Draft {
     }
     /// The auth info's encoding for these signers.
     pub fn auth_info_bytes(&self, signer_infos: Vec<SignerInfo>) -> Vec<u8> {
-        let coin = |c: &Coin| ProtoCoin { denom: c.denom.clone(), amount: c.amount.to_string() };
+        let coin = |c: &Coin| ProtoCoin {
+            denom: c.denom.clone(),
+            amount: c.amount.to_string(),
+        };
         let fee = Fee {
             amount: self.fee.iter().map(coin).collect(),
             gas_limit: self.gas_limit,
             ..Fee::default()
         };
-        AuthInfo { signer_infos, fee: Some(fee), ..AuthInfo::default() }.encode_to_vec()
+        AuthInfo {
+            signer_infos,
+            fee: Some(fee),
+            ..AuthInfo::default()
+        }
+        .encode_to_vec()
     }
 }
 
@@ -108,7 +131,9 @@ pub fn signer_info(key: &PublicKey, sequence: u64, mode: SignMode) -> SignerInfo
     let single = mode_info::Single { mode: mode.into() };
     SignerInfo {
         public_key: Some(key.to_any()),
-        mode_info: Some(ModeInfo { sum: Some(mode_info::Sum::Single(single)) }),
+        mode_info: Some(ModeInfo {
+            sum: Some(mode_info::Sum::Single(single)),
+        }),
         sequence,
     }
 }
@@ -136,13 +161,26 @@ pub fn sign_direct(key: &SigningKey, signing: &SignFor, draft: &Draft) -> Vec<u8
 
 /// A transaction by several signers, in the order the messages name them.
 pub fn sign_direct_all(signers: &[(&SigningKey, &SignFor)], draft: &Draft) -> Vec<u8> {
-    let infos = signers.iter().map(|(k, s)| signer_info(&k.public(), s.sequence, SignMode::Direct)).collect();
+    let infos = signers
+        .iter()
+        .map(|(k, s)| signer_info(&k.public(), s.sequence, SignMode::Direct))
+        .collect();
     let (body_bytes, auth_info_bytes) = (draft.body_bytes(), draft.auth_info_bytes(infos));
     let sign = |(key, s): &(&SigningKey, &SignFor)| {
-        key.sign(&direct_sign_bytes(&body_bytes, &auth_info_bytes, &s.chain_id, s.account_number))
+        key.sign(&direct_sign_bytes(
+            &body_bytes,
+            &auth_info_bytes,
+            &s.chain_id,
+            s.account_number,
+        ))
     };
     let signatures = signers.iter().map(sign).collect();
-    TxRaw { body_bytes, auth_info_bytes, signatures }.encode_to_vec()
+    TxRaw {
+        body_bytes,
+        auth_info_bytes,
+        signatures,
+    }
+    .encode_to_vec()
 }
 
 /// A transaction by one signer, in `SIGN_MODE_LEGACY_AMINO_JSON`, as a Ledger signs; `messages` are the draft's in
@@ -164,7 +202,11 @@ pub fn sign_amino(
         timeout_height: draft.timeout_height,
         messages,
     };
-    let infos = vec![signer_info(&key.public(), signing.sequence, SignMode::LegacyAminoJson)];
+    let infos = vec![signer_info(
+        &key.public(),
+        signing.sequence,
+        SignMode::LegacyAminoJson,
+    )];
     TxRaw {
         body_bytes: draft.body_bytes(),
         auth_info_bytes: draft.auth_info_bytes(infos),

@@ -31,9 +31,15 @@ pub struct Signer {
 
 #[derive(Clone, Debug, PartialEq)]
 enum Proof {
-    Single { mode: SignMode, signature: Vec<u8> },
+    Single {
+        mode: SignMode,
+        signature: Vec<u8>,
+    },
     // Position of the key, mode, signature.
-    Multi { parts: Vec<(usize, SignMode)>, signatures: Vec<Vec<u8>> },
+    Multi {
+        parts: Vec<(usize, SignMode)>,
+        signatures: Vec<Vec<u8>>,
+    },
 }
 
 fn bad(why: impl std::fmt::Display) -> Error {
@@ -41,7 +47,9 @@ fn bad(why: impl std::fmt::Display) -> Error {
 }
 
 fn single_mode(info: &ModeInfo) -> Result<SignMode> {
-    let Some(Sum::Single(single)) = &info.sum else { return Err(bad("mode info within a multisig is not single")) };
+    let Some(Sum::Single(single)) = &info.sum else {
+        return Err(bad("mode info within a multisig is not single"));
+    };
     SignMode::try_from(single.mode).map_err(|_| bad(format!("sign mode {}", single.mode)))
 }
 
@@ -54,7 +62,9 @@ fn positions(bits: &CompactBitArray) -> Result<Vec<usize>> {
         (_, extra) if extra < 8 => (len - 1) * 8 + extra as usize,
         (_, extra) => return Err(bad(format!("bit array with {extra} extra bits"))),
     };
-    Ok((0..count).filter(|i| bits.elems[i / 8] >> (7 - i % 8) & 1 == 1).collect())
+    Ok((0..count)
+        .filter(|i| (bits.elems[i / 8] >> (7 - i % 8)) & 1 == 1)
+        .collect())
 }
 
 impl Signer {
@@ -64,23 +74,44 @@ impl Signer {
         info: &SignerInfo,
         signature: &[u8],
     ) -> Result<Self> {
-        let mode = info.mode_info.as_ref().ok_or_else(|| bad("signer info without mode info"))?;
+        let mode = info
+            .mode_info
+            .as_ref()
+            .ok_or_else(|| bad("signer info without mode info"))?;
         let proof = match &mode.sum {
-            Some(Sum::Single(_)) => Proof::Single { mode: single_mode(mode)?, signature: signature.to_vec() },
+            Some(Sum::Single(_)) => Proof::Single {
+                mode: single_mode(mode)?,
+                signature: signature.to_vec(),
+            },
             Some(Sum::Multi(multi)) => {
-                let bits = multi.bitarray.as_ref().ok_or_else(|| bad("multisig without bit array"))?;
+                let bits = multi
+                    .bitarray
+                    .as_ref()
+                    .ok_or_else(|| bad("multisig without bit array"))?;
                 let positions = positions(bits)?;
-                let modes = multi.mode_infos.iter().map(single_mode).collect::<Result<Vec<_>>>()?;
+                let modes = multi
+                    .mode_infos
+                    .iter()
+                    .map(single_mode)
+                    .collect::<Result<Vec<_>>>()?;
                 let signatures = decode_strict::<MultiSignature>("MultiSignature", signature)?.signatures;
                 if modes.len() != positions.len() || signatures.len() != positions.len() {
                     let (m, s, p) = (modes.len(), signatures.len(), positions.len());
                     return Err(bad(format!("multisig with {p} bits, {m} modes, {s} signatures")));
                 }
-                Proof::Multi { parts: positions.into_iter().zip(modes).collect(), signatures }
+                Proof::Multi {
+                    parts: positions.into_iter().zip(modes).collect(),
+                    signatures,
+                }
             }
             None => return Err(bad("empty mode info")),
         };
-        Ok(Self { address, key, sequence: info.sequence, proof })
+        Ok(Self {
+            address,
+            key,
+            sequence: info.sequence,
+            proof,
+        })
     }
     /// The raw signatures.
     pub fn signatures(&self) -> &[Vec<u8>] {
@@ -121,13 +152,19 @@ pub struct Verdict(Vec<Result<Option<PublicKey>>>);
 
 impl Verdict {
     pub(crate) fn key(&self, i: usize) -> Option<&PublicKey> {
-        self.0.get(i).and_then(|r| r.as_ref().ok()).and_then(Option::as_ref)
+        self.0
+            .get(i)
+            .and_then(|r| r.as_ref().ok())
+            .and_then(Option::as_ref)
     }
     pub(crate) fn outcome(&self, i: usize) -> Result<Option<&PublicKey>> {
         match self.0.get(i) {
             Some(Ok(key)) => Ok(key.as_ref()),
             Some(Err(e)) => Err(e.clone()),
-            None => Err(Error::sdk(codes::LOGIC, format!("signer {i} was not verified: internal logic error"))),
+            None => Err(Error::sdk(
+                codes::LOGIC,
+                format!("signer {i} was not verified: internal logic error"),
+            )),
         }
     }
     /// Whether all have signed.
@@ -172,17 +209,32 @@ fn verify_one(
     if tx.purpose == Purpose::Simulate {
         return Ok(key);
     }
-    let key = key.ok_or_else(|| Error::sdk(codes::INVALID_PUBKEY, "pubkey on account is not set: invalid pubkey"))?;
-    let number = if at.genesis || tx.purpose == Purpose::Genesis { 0 } else { account.number };
+    let key = key.ok_or_else(|| {
+        Error::sdk(
+            codes::INVALID_PUBKEY,
+            "pubkey on account is not set: invalid pubkey",
+        )
+    })?;
+    let number = if at.genesis || tx.purpose == Purpose::Genesis {
+        0
+    } else {
+        account.number
+    };
     let mut covered = |key: &PublicKey, mode: SignMode, signature: &[u8]| -> Result<bool> {
-        Ok(check(key, &sign_bytes(tx, signer, mode, at.chain_id, number)?, signature))
+        Ok(check(
+            key,
+            &sign_bytes(tx, signer, mode, at.chain_id, number)?,
+            signature,
+        ))
     };
     let good = match (&key, &signer.proof) {
         (PublicKey::Multisig { threshold, keys }, Proof::Multi { parts, signatures }) => {
             // One signature a key, in the keys' order: a bit cannot be set twice.
             let mut good = parts.len() >= *threshold as usize;
             for ((i, mode), signature) in parts.iter().zip(signatures) {
-                let Some(key) = keys.get(*i) else { return Err(bad(format!("multisig without key {i}"))) };
+                let Some(key) = keys.get(*i) else {
+                    return Err(bad(format!("multisig without key {i}")));
+                };
                 good = good && covered(key, *mode, signature)?;
             }
             good
@@ -202,21 +254,36 @@ fn verify_one(
 
 /// What `signer` signs in `mode`; error `sdk/37` for modes other than DIRECT and LEGACY_AMINO_JSON, and for messages
 /// that have no amino form.
-fn sign_bytes(tx: &NativeTx, signer: &Signer, mode: SignMode, chain_id: &str, number: u64) -> Result<Vec<u8>> {
+fn sign_bytes(
+    tx: &NativeTx,
+    signer: &Signer,
+    mode: SignMode,
+    chain_id: &str,
+    number: u64,
+) -> Result<Vec<u8>> {
     let refused = |what: String| Error::sdk(codes::NOT_SUPPORTED, format!("{what}: feature not supported"));
     match mode {
-        SignMode::Direct => {
-            Ok(direct_sign_bytes(&tx.tx.body_bytes, &tx.tx.auth_info_bytes, chain_id, number))
-        }
+        SignMode::Direct => Ok(direct_sign_bytes(
+            &tx.tx.body_bytes,
+            &tx.tx.auth_info_bytes,
+            chain_id,
+            number,
+        )),
         SignMode::LegacyAminoJson => {
             if !tx.tx.body.non_critical_extension_options.is_empty() {
                 return Err(refused("amino JSON does not cover extension options".into()));
             }
-            let one = |m: &Box<dyn module::Message>| {
-                m.amino_json().ok_or_else(|| refused(format!("{} has no amino JSON form", m.type_url())))
+            let none = |url: &str| refused(format!("{url} has no amino JSON form"));
+            let messages = tx
+                .messages
+                .iter()
+                .map(|m| m.amino_json().ok_or_else(|| none(m.type_url())));
+            let messages = messages.collect::<Result<_>>()?;
+            let fee = if tx.tx.fee.amount.is_empty() {
+                &[]
+            } else {
+                slice::from_ref(&tx.fee)
             };
-            let messages = tx.messages.iter().map(one).collect::<Result<_>>()?;
-            let fee = if tx.tx.fee.amount.is_empty() { &[] } else { slice::from_ref(&tx.fee) };
             let doc = amino::SignDoc {
                 chain_id,
                 account_number: number,

@@ -58,9 +58,15 @@ pub fn decode(bytes: Bytes) -> Result<DecodedTx> {
     let auth_info: AuthInfo = decode_strict("AuthInfo", &raw.auth_info_bytes)?;
     let bad = |why: String| Error::sdk(codes::TX_DECODE, format!("{why}: tx parse error"));
     if body.messages.len() > MESSAGES_MAX {
-        return Err(bad(format!("{} messages, at most {MESSAGES_MAX}", body.messages.len())));
+        return Err(bad(format!(
+            "{} messages, at most {MESSAGES_MAX}",
+            body.messages.len()
+        )));
     }
-    let fee = auth_info.fee.clone().ok_or_else(|| bad("AuthInfo without a fee".into()))?;
+    let fee = auth_info
+        .fee
+        .clone()
+        .ok_or_else(|| bad("AuthInfo without a fee".into()))?;
     if raw.signatures.len() != auth_info.signer_infos.len() {
         let (have, want) = (raw.signatures.len(), auth_info.signer_infos.len());
         return Err(bad(format!("{have} signatures for {want} signer infos")));
@@ -82,7 +88,12 @@ pub fn decode_messages(
     tx: &DecodedTx,
     decode: impl Fn(&str, &[u8]) -> Option<Result<Box<dyn Message>>>,
 ) -> Result<Vec<Box<dyn Message>>> {
-    let unknown = |url: &str| Error::sdk(codes::TX_DECODE, format!("unable to resolve type URL {url}: tx parse error"));
+    let unknown = |url: &str| {
+        Error::sdk(
+            codes::TX_DECODE,
+            format!("unable to resolve type URL {url}: tx parse error"),
+        )
+    };
     let one = |any: &Any| decode(&any.type_url, &any.value).unwrap_or_else(|| Err(unknown(&any.type_url)));
     tx.messages().iter().map(one).collect()
 }
@@ -93,9 +104,22 @@ mod tests {
     use prost::Message as _;
 
     fn raw() -> TxRaw {
-        let auth_info = AuthInfo { fee: Some(Fee { gas_limit: 5, ..Fee::default() }), ..AuthInfo::default() };
-        let body = TxBody { memo: "hello".into(), ..TxBody::default() };
-        TxRaw { body_bytes: body.encode_to_vec(), auth_info_bytes: auth_info.encode_to_vec(), signatures: vec![] }
+        let auth_info = AuthInfo {
+            fee: Some(Fee {
+                gas_limit: 5,
+                ..Fee::default()
+            }),
+            ..AuthInfo::default()
+        };
+        let body = TxBody {
+            memo: "hello".into(),
+            ..TxBody::default()
+        };
+        TxRaw {
+            body_bytes: body.encode_to_vec(),
+            auth_info_bytes: auth_info.encode_to_vec(),
+            signatures: vec![],
+        }
     }
 
     #[test]
@@ -112,19 +136,47 @@ mod tests {
         let cases: Vec<(&str, Vec<u8>)> = vec![
             ("nothing", vec![]),
             ("garbage", vec![0xff; 40]),
-            ("a critical unknown field", [good.encode_to_vec(), vec![0x22, 0]].concat()),
-            ("a non-critical unknown field (1024)", [good.encode_to_vec(), vec![0x82, 0x40, 0]].concat()),
-            ("an unknown field in the body", with(&|r| r.body_bytes.extend([0x20, 1]))),
-            ("fields out of order", with(&|r| r.body_bytes.extend([0x12, 1, b'x']))),
+            (
+                "a critical unknown field",
+                [good.encode_to_vec(), vec![0x22, 0]].concat(),
+            ),
+            (
+                "a non-critical unknown field (1024)",
+                [good.encode_to_vec(), vec![0x82, 0x40, 0]].concat(),
+            ),
+            (
+                "an unknown field in the body",
+                with(&|r| r.body_bytes.extend([0x20, 1])),
+            ),
+            (
+                "fields out of order",
+                with(&|r| r.body_bytes.extend([0x12, 1, b'x'])),
+            ),
             ("an explicit default", with(&|r| r.body_bytes.extend([0x18, 0]))),
             ("a padded number", with(&|r| r.body_bytes.extend([0x18, 0x81, 0]))),
-            ("an unknown field in the auth info", with(&|r| r.auth_info_bytes.extend([0x22, 0]))),
+            (
+                "an unknown field in the auth info",
+                with(&|r| r.auth_info_bytes.extend([0x22, 0])),
+            ),
             ("no fee", with(&|r| r.auth_info_bytes.clear())),
-            ("a signature without a signer", with(&|r| r.signatures.push(vec![1]))),
+            (
+                "a signature without a signer",
+                with(&|r| r.signatures.push(vec![1])),
+            ),
         ];
         for (what, bytes) in cases {
             let err = decode(bytes.into()).expect_err(what);
-            assert!(matches!(err, Error::Rejected { codespace: "sdk", code: 2, .. }), "{what}: {err}");
+            assert!(
+                matches!(
+                    err,
+                    Error::Rejected {
+                        codespace: "sdk",
+                        code: 2,
+                        ..
+                    }
+                ),
+                "{what}: {err}"
+            );
         }
         let err = decode(vec![0; TX_BYTES_MAX + 1].into()).unwrap_err();
         assert!(matches!(err, Error::Rejected { code: 21, .. }), "{err}");
@@ -140,8 +192,15 @@ mod tests {
         }
         let signer = [vec![0x12], varint(mode.len()), mode].concat();
         let auth_info_bytes = [vec![0x0a], varint(signer.len()), signer].concat();
-        let bytes = TxRaw { auth_info_bytes, ..raw() }.encode_to_vec();
-        assert!(matches!(decode(bytes.into()), Err(Error::Rejected { code: 2, .. })));
+        let bytes = TxRaw {
+            auth_info_bytes,
+            ..raw()
+        }
+        .encode_to_vec();
+        assert!(matches!(
+            decode(bytes.into()),
+            Err(Error::Rejected { code: 2, .. })
+        ));
     }
 
     fn varint(n: usize) -> Vec<u8> {

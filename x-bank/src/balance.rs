@@ -21,7 +21,10 @@ pub fn parse_balance_key(key: &Key) -> Option<(Address, &str)> {
     if key.store() != STORE || body.len() < 22 || body[..2] != [2, 20] {
         return None;
     }
-    Some((Address::from_slice(&body[2..22]), std::str::from_utf8(&body[22..]).ok()?))
+    Some((
+        Address::from_slice(&body[2..22]),
+        std::str::from_utf8(&body[22..]).ok()?,
+    ))
 }
 
 /// Where the total of `denom` is kept: 0x00 | denom.
@@ -55,7 +58,10 @@ pub fn debit(state: &mut dyn StateWrite, from: &Address, coin: &Coin) -> Result<
     let left = have.checked_sub(coin.amount).ok_or_else(|| {
         Error::sdk(
             codes::INSUFFICIENT_FUNDS,
-            format!("spendable balance {have}{} is smaller than {coin}: insufficient funds", coin.denom),
+            format!(
+                "spendable balance {have}{} is smaller than {coin}: insufficient funds",
+                coin.denom
+            ),
         )
     })?;
     match encode_amount(left) {

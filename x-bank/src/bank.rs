@@ -14,7 +14,9 @@ pub struct Bank {
 impl Bank {
     /// The module; nobody may send to `blocked` (the modules' accounts).
     pub fn new(blocked: impl IntoIterator<Item = Address>) -> Self {
-        Self { blocked: Arc::new(blocked.into_iter().collect()) }
+        Self {
+            blocked: Arc::new(blocked.into_iter().collect()),
+        }
     }
     /// Who may not be sent to.
     pub fn blocked(&self) -> &BTreeSet<Address> {

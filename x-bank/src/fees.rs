@@ -13,15 +13,27 @@ pub const FEE_COLLECTOR: &str = "fee_collector";
 pub fn pay_fee(ctx: &mut TxContext<'_>, payer: &Address, fee: &Coin) -> Result<()> {
     debit(ctx.state, payer, fee).map_err(|e| match e {
         // The SDK wraps the bank's refusal once more.
-        Error::Rejected { codespace, code, message } => {
-            Error::Rejected { codespace, code, message: format!("{message}: insufficient funds") }
-        }
+        Error::Rejected {
+            codespace,
+            code,
+            message,
+        } => Error::Rejected {
+            codespace,
+            code,
+            message: format!("{message}: insufficient funds"),
+        },
         state => state,
     })?;
     let collector = module_address(FEE_COLLECTOR);
-    ctx.state.defer(Deferral::Add(fee_key(&fee.denom), Delta::plus(fee.amount)));
+    ctx.state
+        .defer(Deferral::Add(fee_key(&fee.denom), Delta::plus(fee.amount)));
     let config = ctx.block.config.clone();
-    ctx.events.extend(events::payment(&config, payer, &collector, std::slice::from_ref(fee)));
+    ctx.events.extend(events::payment(
+        &config,
+        payer,
+        &collector,
+        std::slice::from_ref(fee),
+    ));
     Ok(())
 }
 
@@ -32,5 +44,9 @@ pub fn fee_key(denom: &str) -> state::Key {
 
 /// What [`pay_fee`] touches beside the collector.
 pub fn fee_access(payer: &Address, denom: &str) -> Access {
-    Access { writes: vec![balance_key(payer, denom)], complete: true, ..Access::default() }
+    Access {
+        writes: vec![balance_key(payer, denom)],
+        complete: true,
+        ..Access::default()
+    }
 }

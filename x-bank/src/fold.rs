@@ -18,8 +18,10 @@ pub fn owner_key(who: &Address, denom: &str) -> Key {
 /// if the balance is positive. Entries that are right already are not written. Run on the block's folded write set.
 pub fn fold_reverse_index(base: &dyn StateRead, writes: &mut WriteSet) -> Result<(), StateError> {
     let mut index = Vec::new();
-    for (key, op) in writes.iter() {
-        let Some((who, denom)) = parse_balance_key(key) else { continue };
+    for (key, op) in &*writes {
+        let Some((who, denom)) = parse_balance_key(key) else {
+            continue;
+        };
         let before = base.get(key)?;
         let after = resolve(key, before.clone(), op)?;
         let had = !decode_amount(key, before.as_ref())?.is_zero();

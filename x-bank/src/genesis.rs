@@ -9,7 +9,10 @@ use std::collections::BTreeMap;
 use types::{Address, Coin, U256, bech32_address, format_coins, parse_address};
 
 fn bad(why: impl std::fmt::Display) -> Error {
-    Error::sdk(codes::INVALID_REQUEST, format!("genesis, bank: {why}: invalid request"))
+    Error::sdk(
+        codes::INVALID_REQUEST,
+        format!("genesis, bank: {why}: invalid request"),
+    )
 }
 
 fn list<'v>(object: &'v Value, field: &str) -> Result<&'v [Value]> {
@@ -32,7 +35,9 @@ fn text<'v>(object: &'v Value, field: &str) -> Result<&'v str> {
 fn coins(items: &[Value]) -> Result<Vec<Coin>> {
     let mut out: Vec<Coin> = Vec::with_capacity(items.len());
     for item in items {
-        let coin: Coin = format!("{}{}", text(item, "amount")?, text(item, "denom")?).parse().map_err(bad)?;
+        let coin: Coin = format!("{}{}", text(item, "amount")?, text(item, "denom")?)
+            .parse()
+            .map_err(bad)?;
         if coin.amount.is_zero() {
             return Err(bad(format!("coin {coin}: want a positive amount")));
         }
@@ -60,24 +65,41 @@ pub(crate) fn init(section: &Value, ctx: &mut GenesisContext<'_>) -> Result<()> 
                 .ok_or_else(|| bad(format!("supply of {} is beyond 256 bits", coin.denom)))?;
         }
         if holders.insert(who, coins).is_some() {
-            return Err(bad(format!("balance of {} is there twice", text(item, "address")?)));
+            return Err(bad(format!(
+                "balance of {} is there twice",
+                text(item, "address")?
+            )));
         }
     }
-    let total: Vec<Coin> = total.into_iter().map(|(denom, amount)| Coin { denom, amount }).collect();
+    let total: Vec<Coin> = total
+        .into_iter()
+        .map(|(denom, amount)| Coin { denom, amount })
+        .collect();
     let stated = coins(list(section, "supply")?)?;
     if !stated.is_empty() && stated != total {
         let (stated, total) = (format_coins(&stated), format_coins(&total));
-        return Err(bad(format!("genesis supply is incorrect, expected {stated}, got {total}")));
+        return Err(bad(format!(
+            "genesis supply is incorrect, expected {stated}, got {total}"
+        )));
     }
     for coin in &total {
-        ctx.state.put(supply_key(&coin.denom), encode_amount(coin.amount).expect("positive"));
+        ctx.state.put(
+            supply_key(&coin.denom),
+            encode_amount(coin.amount).expect("positive"),
+        );
     }
     for (who, coins) in &holders {
         for coin in coins {
-            ctx.state.put(balance_key(who, &coin.denom), encode_amount(coin.amount).expect("positive"));
+            ctx.state.put(
+                balance_key(who, &coin.denom),
+                encode_amount(coin.amount).expect("positive"),
+            );
         }
     }
-    let holders = holders.into_iter().filter(|(_, coins)| !coins.is_empty()).map(|(who, _)| who);
+    let holders = holders
+        .into_iter()
+        .filter(|(_, coins)| !coins.is_empty())
+        .map(|(who, _)| who);
     Ok(x_auth::assign_numbers(ctx.state, config, holders)?)
 }
 
@@ -85,15 +107,27 @@ fn init_params(section: &Value, ctx: &mut GenesisContext<'_>) -> Result<()> {
     let default_send_enabled = match &section["params"]["default_send_enabled"] {
         Value::Null => true,
         Value::Bool(b) => *b,
-        other => return Err(bad(format!("default_send_enabled: want true or false, have {other}"))),
+        other => {
+            return Err(bad(format!(
+                "default_send_enabled: want true or false, have {other}"
+            )));
+        }
     };
-    params::put_params(ctx.state, &Params { default_send_enabled, ..Params::default() });
+    params::put_params(
+        ctx.state,
+        &Params {
+            default_send_enabled,
+            ..Params::default()
+        },
+    );
     // The list moved out of the parameters in SDK 0.47; both places are read.
     let old = list(&section["params"], "send_enabled")?;
     for entry in old.iter().chain(list(section, "send_enabled")?) {
         let denom = text(entry, "denom")?;
         types::validate_denom(denom).map_err(bad)?;
-        let enabled = entry["enabled"].as_bool().ok_or_else(|| bad(format!("send_enabled of {denom}: {entry}")))?;
+        let enabled = entry["enabled"]
+            .as_bool()
+            .ok_or_else(|| bad(format!("send_enabled of {denom}: {entry}")))?;
         put_send_enabled(ctx.state, denom, enabled);
     }
     for entry in list(section, "denom_metadata")? {
@@ -108,11 +142,22 @@ fn read_metadata(json: &Value) -> Result<Metadata> {
     for unit in list(json, "denom_units")? {
         let exponent = match &unit["exponent"] {
             Value::Null => 0,
-            n => n.as_u64().and_then(|n| u32::try_from(n).ok()).ok_or_else(|| bad(format!("exponent {n}")))?,
+            n => n
+                .as_u64()
+                .and_then(|n| u32::try_from(n).ok())
+                .ok_or_else(|| bad(format!("exponent {n}")))?,
         };
-        let alias = |a: &Value| a.as_str().map(str::to_owned).ok_or_else(|| bad(format!("alias {a}")));
+        let alias = |a: &Value| {
+            a.as_str()
+                .map(str::to_owned)
+                .ok_or_else(|| bad(format!("alias {a}")))
+        };
         let aliases = list(unit, "aliases")?.iter().map(alias).collect::<Result<_>>()?;
-        denom_units.push(DenomUnit { denom: text(unit, "denom")?.to_owned(), exponent, aliases });
+        denom_units.push(DenomUnit {
+            denom: text(unit, "denom")?.to_owned(),
+            exponent,
+            aliases,
+        });
     }
     Ok(Metadata {
         description: field("description")?,

@@ -22,6 +22,6 @@ pub use fees::{FEE_COLLECTOR, fee_access, fee_key, pay_fee};
 pub use fold::{fold_reverse_index, owner_key, touched_accounts};
 pub use messages::GAS_PER_COIN;
 pub use params::{
-    Metadata, Params, SendEnabled, check_send_enabled, metadata, metadata_key, params, params_key, put_metadata,
-    put_params, put_send_enabled, send_enabled_entry, send_enabled_key,
+    Metadata, Params, SendEnabled, check_send_enabled, metadata, metadata_key, params, params_key,
+    put_metadata, put_params, put_send_enabled, send_enabled_entry, send_enabled_key,
 };

@@ -18,7 +18,12 @@ pub const GAS_PER_COIN: u64 = 15_000;
 
 /// Reads a bech32 address; error `sdk/7`. The 0x spelling is for command lines, not for what is signed.
 fn address(config: &ChainConfig, what: &str, text: &str) -> Result<Address> {
-    let bad = |why: String| Error::sdk(codes::INVALID_ADDRESS, format!("invalid {what} address: {why}: invalid address"));
+    let bad = |why: String| {
+        Error::sdk(
+            codes::INVALID_ADDRESS,
+            format!("invalid {what} address: {why}: invalid address"),
+        )
+    };
     if text.is_empty() {
         return Err(bad("empty address string is not allowed".into()));
     }
@@ -36,7 +41,10 @@ fn valid_coins(coins: &[Coin]) -> Result<()> {
     if positive && named && sorted {
         return Ok(());
     }
-    Err(Error::sdk(codes::INVALID_COINS, format!("{}: invalid coins", format_coins(coins))))
+    Err(Error::sdk(
+        codes::INVALID_COINS,
+        format!("{}: invalid coins", format_coins(coins)),
+    ))
 }
 
 /// Adds coins up by denomination; `None` beyond 256 bits.
@@ -65,5 +73,7 @@ fn debit_all(state: &mut dyn StateWrite, from: &Address, coins: &[Coin]) -> Resu
 /// The declared reads of the checks on sending `coins`.
 fn send_enabled_access(access: &mut Access, coins: &[Coin]) {
     access.reads.push(params::params_key());
-    access.reads.extend(coins.iter().map(|c| params::send_enabled_key(&c.denom)));
+    access
+        .reads
+        .extend(coins.iter().map(|c| params::send_enabled_key(&c.denom)));
 }

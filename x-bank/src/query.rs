@@ -5,12 +5,16 @@ use cosmrs::proto::cosmos::{
     bank::v1beta1::{
         DenomOwner, Metadata, QueryAllBalancesRequest, QueryAllBalancesResponse, QueryBalanceRequest,
         QueryBalanceResponse, QueryDenomMetadataRequest, QueryDenomMetadataResponse, QueryDenomOwnersRequest,
-        QueryDenomOwnersResponse, QueryDenomsMetadataRequest, QueryDenomsMetadataResponse, QueryParamsResponse,
-        QuerySendEnabledRequest, QuerySendEnabledResponse, QuerySpendableBalanceByDenomRequest,
-        QuerySpendableBalanceByDenomResponse, QuerySpendableBalancesRequest, QuerySpendableBalancesResponse,
-        QuerySupplyOfRequest, QuerySupplyOfResponse, QueryTotalSupplyRequest, QueryTotalSupplyResponse,
+        QueryDenomOwnersResponse, QueryDenomsMetadataRequest, QueryDenomsMetadataResponse,
+        QueryParamsResponse, QuerySendEnabledRequest, QuerySendEnabledResponse,
+        QuerySpendableBalanceByDenomRequest, QuerySpendableBalanceByDenomResponse,
+        QuerySpendableBalancesRequest, QuerySpendableBalancesResponse, QuerySupplyOfRequest,
+        QuerySupplyOfResponse, QueryTotalSupplyRequest, QueryTotalSupplyResponse,
     },
-    base::{query::v1beta1::{PageRequest, PageResponse}, v1beta1::Coin as ProtoCoin},
+    base::{
+        query::v1beta1::{PageRequest, PageResponse},
+        v1beta1::Coin as ProtoCoin,
+    },
 };
 use module::{Error, QueryContext, Result, paginate, to_proto_coin};
 use prost::Message as _;
@@ -30,7 +34,9 @@ fn who(text: &str, ctx: &QueryContext<'_>) -> Result<Address> {
 }
 
 fn named(denom: &str) -> Result<&str> {
-    validate_denom(denom).map(|()| denom).map_err(Error::invalid_argument)
+    validate_denom(denom)
+        .map(|()| denom)
+        .map_err(Error::invalid_argument)
 }
 
 /// The answer to `method`; `None` where there is no such method.
@@ -43,9 +49,10 @@ pub(crate) fn answer(method: &str, data: &[u8], ctx: &QueryContext<'_>) -> Optio
         "TotalSupply" => total_supply(data, ctx),
         "SupplyOf" => supply_of(data, ctx),
         "Params" => all_params(ctx),
-        "DenomMetadata" => one_metadata(data, ctx),
+        // The same requests and answers by other names: their REST paths put the denomination in the query string.
+        "DenomMetadata" | "DenomMetadataByQueryString" => one_metadata(data, ctx),
         "DenomsMetadata" => all_metadata(data, ctx),
-        "DenomOwners" => owners(data, ctx),
+        "DenomOwners" | "DenomOwnersByQuery" => owners(data, ctx),
         "SendEnabled" => send_enabled(data, ctx),
         _ => return None,
     })
@@ -97,19 +104,31 @@ fn balances(
 fn all_balances(data: &[u8], ctx: &QueryContext<'_>) -> Result<Vec<u8>> {
     let r: QueryAllBalancesRequest = read(data)?;
     let (balances, page) = balances(&r.address, r.pagination.as_ref(), ctx)?;
-    Ok(QueryAllBalancesResponse { balances, pagination: Some(page) }.encode_to_vec())
+    Ok(QueryAllBalancesResponse {
+        balances,
+        pagination: Some(page),
+    }
+    .encode_to_vec())
 }
 
 fn all_spendable(data: &[u8], ctx: &QueryContext<'_>) -> Result<Vec<u8>> {
     let r: QuerySpendableBalancesRequest = read(data)?;
     let (balances, page) = balances(&r.address, r.pagination.as_ref(), ctx)?;
-    Ok(QuerySpendableBalancesResponse { balances, pagination: Some(page) }.encode_to_vec())
+    Ok(QuerySpendableBalancesResponse {
+        balances,
+        pagination: Some(page),
+    }
+    .encode_to_vec())
 }
 
 fn total_supply(data: &[u8], ctx: &QueryContext<'_>) -> Result<Vec<u8>> {
     let r: QueryTotalSupplyRequest = read(data)?;
     let (supply, page) = coins(&[0], r.pagination.as_ref(), ctx)?;
-    Ok(QueryTotalSupplyResponse { supply, pagination: Some(page) }.encode_to_vec())
+    Ok(QueryTotalSupplyResponse {
+        supply,
+        pagination: Some(page),
+    }
+    .encode_to_vec())
 }
 
 fn supply_of(data: &[u8], ctx: &QueryContext<'_>) -> Result<Vec<u8>> {
@@ -128,32 +147,54 @@ fn one_metadata(data: &[u8], ctx: &QueryContext<'_>) -> Result<Vec<u8>> {
     let r: QueryDenomMetadataRequest = read(data)?;
     let metadata = params::metadata(ctx.state, named(&r.denom)?)?
         .ok_or_else(|| Error::not_found(format!("client metadata for denom {}", r.denom)))?;
-    Ok(QueryDenomMetadataResponse { metadata: Some(metadata) }.encode_to_vec())
+    Ok(QueryDenomMetadataResponse {
+        metadata: Some(metadata),
+    }
+    .encode_to_vec())
 }
 
 fn corrupt(prefix: u8, rest: &[u8], why: impl std::fmt::Display) -> Error {
-    Error::State(StateError::Corrupt { key: Key::new(STORE, &[&[prefix], rest]), why: why.to_string() })
+    Error::State(StateError::Corrupt {
+        key: Key::new(STORE, &[&[prefix], rest]),
+        why: why.to_string(),
+    })
 }
 
 fn all_metadata(data: &[u8], ctx: &QueryContext<'_>) -> Result<Vec<u8>> {
     let r: QueryDenomsMetadataRequest = read(data)?;
     let mut metadatas = Vec::new();
-    let page = paginate(ctx.state, STORE, &[1], r.pagination.as_ref(), |denom, value: &Value| {
-        metadatas.push(Metadata::decode(&value[..]).map_err(|e| corrupt(1, denom, e))?);
-        Ok(true)
-    })?;
-    Ok(QueryDenomsMetadataResponse { metadatas, pagination: Some(page) }.encode_to_vec())
+    let page = paginate(
+        ctx.state,
+        STORE,
+        &[1],
+        r.pagination.as_ref(),
+        |denom, value: &Value| {
+            metadatas.push(Metadata::decode(&value[..]).map_err(|e| corrupt(1, denom, e))?);
+            Ok(true)
+        },
+    )?;
+    Ok(QueryDenomsMetadataResponse {
+        metadatas,
+        pagination: Some(page),
+    }
+    .encode_to_vec())
 }
 
 fn owners(data: &[u8], ctx: &QueryContext<'_>) -> Result<Vec<u8>> {
     let r: QueryDenomOwnersRequest = read(data)?;
     let denom = named(&r.denom)?;
     let mut found = Vec::new();
-    let page = paginate(ctx.state, STORE, &owners_prefix(denom), r.pagination.as_ref(), |rest, _| {
-        // One byte of length, then the address.
-        found.extend(rest.get(1..).and_then(|a| Address::try_from(a).ok()));
-        Ok(true)
-    })?;
+    let page = paginate(
+        ctx.state,
+        STORE,
+        &owners_prefix(denom),
+        r.pagination.as_ref(),
+        |rest, _| {
+            // One byte of length, then the address.
+            found.extend(rest.get(1..).and_then(|a| Address::try_from(a).ok()));
+            Ok(true)
+        },
+    )?;
     let mut denom_owners = Vec::with_capacity(found.len());
     for who in found {
         denom_owners.push(DenomOwner {
@@ -161,13 +202,20 @@ fn owners(data: &[u8], ctx: &QueryContext<'_>) -> Result<Vec<u8>> {
             balance: Some(to_proto_coin(&Coin::new(balance(ctx.state, &who, denom)?, denom))),
         });
     }
-    Ok(QueryDenomOwnersResponse { denom_owners, pagination: Some(page) }.encode_to_vec())
+    Ok(QueryDenomOwnersResponse {
+        denom_owners,
+        pagination: Some(page),
+    }
+    .encode_to_vec())
 }
 
 fn send_enabled(data: &[u8], ctx: &QueryContext<'_>) -> Result<Vec<u8>> {
     let r: QuerySendEnabledRequest = read(data)?;
     if r.denoms.len() > DENOMS_MAX {
-        return Err(Error::invalid_argument(format!("{} denoms, at most {DENOMS_MAX}", r.denoms.len())));
+        return Err(Error::invalid_argument(format!(
+            "{} denoms, at most {DENOMS_MAX}",
+            r.denoms.len()
+        )));
     }
     let mut send_enabled = Vec::new();
     if !r.denoms.is_empty() {
@@ -175,12 +223,23 @@ fn send_enabled(data: &[u8], ctx: &QueryContext<'_>) -> Result<Vec<u8>> {
             let entry = params::send_enabled_entry(ctx.state, named(&denom)?)?;
             send_enabled.extend(entry.map(|enabled| SendEnabled { denom, enabled }));
         }
-        return Ok(QuerySendEnabledResponse { send_enabled, pagination: None }.encode_to_vec());
+        return Ok(QuerySendEnabledResponse {
+            send_enabled,
+            pagination: None,
+        }
+        .encode_to_vec());
     }
     let page = paginate(ctx.state, STORE, &[4], r.pagination.as_ref(), |denom, value| {
         let enabled = value[..] == [1];
-        send_enabled.push(SendEnabled { denom: String::from_utf8_lossy(denom).into_owned(), enabled });
+        send_enabled.push(SendEnabled {
+            denom: String::from_utf8_lossy(denom).into_owned(),
+            enabled,
+        });
         Ok(true)
     })?;
-    Ok(QuerySendEnabledResponse { send_enabled, pagination: Some(page) }.encode_to_vec())
+    Ok(QuerySendEnabledResponse {
+        send_enabled,
+        pagination: Some(page),
+    }
+    .encode_to_vec())
 }

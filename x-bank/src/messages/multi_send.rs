@@ -35,13 +35,23 @@ impl MultiSend {
         let message: MsgMultiSend = decode_strict("MsgMultiSend", value)?;
         let mut inputs = Vec::with_capacity(message.inputs.len());
         for input in message.inputs {
-            inputs.push(Part { coins: from_proto_coins(&input.coins)?, address: input.address });
+            inputs.push(Part {
+                coins: from_proto_coins(&input.coins)?,
+                address: input.address,
+            });
         }
         let mut outputs = Vec::with_capacity(message.outputs.len());
         for output in message.outputs {
-            outputs.push(Part { coins: from_proto_coins(&output.coins)?, address: output.address });
+            outputs.push(Part {
+                coins: from_proto_coins(&output.coins)?,
+                address: output.address,
+            });
         }
-        Ok(Self { inputs, outputs, blocked })
+        Ok(Self {
+            inputs,
+            outputs,
+            blocked,
+        })
     }
     /// The one sender and what it sends.
     fn input(&self, config: &ChainConfig) -> Result<(Address, &Part)> {
@@ -52,7 +62,10 @@ impl MultiSend {
         }
     }
     fn recipients(&self, config: &ChainConfig) -> Result<Vec<Address>> {
-        self.outputs.iter().map(|o| address(config, "output", &o.address)).collect()
+        self.outputs
+            .iter()
+            .map(|o| address(config, "output", &o.address))
+            .collect()
     }
 }
 
@@ -77,22 +90,35 @@ impl Message for MultiSend {
         Ok(vec![self.input(config)?.0])
     }
     fn access(&self, block: &BlockContext, _state: &dyn StateRead) -> Access {
-        let mut access = Access { complete: true, ..Access::default() };
+        let mut access = Access {
+            complete: true,
+            ..Access::default()
+        };
         if let (Ok((from, input)), Ok(to)) = (self.input(&block.config), self.recipients(&block.config)) {
             send_enabled_access(&mut access, &input.coins);
-            access.writes.extend(input.coins.iter().map(|c| balance_key(&from, &c.denom)));
+            access
+                .writes
+                .extend(input.coins.iter().map(|c| balance_key(&from, &c.denom)));
             for (to, output) in to.iter().zip(&self.outputs) {
-                access.adds.extend(output.coins.iter().map(|c| balance_key(to, &c.denom)));
+                access
+                    .adds
+                    .extend(output.coins.iter().map(|c| balance_key(to, &c.denom)));
             }
         }
         access
     }
     fn gas(&self) -> u64 {
-        let coins: u64 = self.inputs.iter().chain(&self.outputs).map(|p| p.coins.len() as u64).sum();
+        let coins: u64 = self
+            .inputs
+            .iter()
+            .chain(&self.outputs)
+            .map(|p| p.coins.len() as u64)
+            .sum();
         GAS_PER_COIN.saturating_mul(coins)
     }
     fn amino_json(&self) -> Option<serde_json::Value> {
-        let part = |p: &Part| serde_json::json!({ "address": p.address, "coins": x_auth::amino::coins(&p.coins) });
+        let part =
+            |p: &Part| serde_json::json!({ "address": p.address, "coins": x_auth::amino::coins(&p.coins) });
         Some(serde_json::json!({
             "type": "cosmos-sdk/MsgMultiSend",
             "value": {
@@ -115,9 +141,12 @@ impl Message for MultiSend {
         for (to, output) in recipients.iter().zip(&self.outputs) {
             output.coins.iter().for_each(|coin| credit(ctx.state, to, coin));
             ctx.events.push(events::coin_received(config, to, &output.coins));
-            ctx.events.push(events::transferred(config, &from, to, &output.coins));
+            ctx.events
+                .push(events::transferred(config, &from, to, &output.coins));
         }
-        Ok(Response { type_url: "/cosmos.bank.v1beta1.MsgMultiSendResponse", value: Vec::new() })
+        Ok(Response {
+            type_url: "/cosmos.bank.v1beta1.MsgMultiSendResponse",
+            value: Vec::new(),
+        })
     }
 }
-

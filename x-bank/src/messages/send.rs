@@ -20,7 +20,11 @@ impl Send {
     pub(crate) fn decode(value: &[u8], blocked: Arc<BTreeSet<Address>>) -> Result<Self> {
         let message: MsgSend = decode_strict("MsgSend", value)?;
         let amount = from_proto_coins(&message.amount)?;
-        Ok(Self { message, amount, blocked })
+        Ok(Self {
+            message,
+            amount,
+            blocked,
+        })
     }
     fn from(&self, config: &ChainConfig) -> Result<Address> {
         address(config, "from", &self.message.from_address)
@@ -43,11 +47,18 @@ impl Message for Send {
         Ok(vec![self.from(config)?])
     }
     fn access(&self, block: &BlockContext, _state: &dyn StateRead) -> Access {
-        let mut access = Access { complete: true, ..Access::default() };
+        let mut access = Access {
+            complete: true,
+            ..Access::default()
+        };
         if let (Ok(from), Ok(to)) = (self.from(&block.config), self.to(&block.config)) {
             send_enabled_access(&mut access, &self.amount);
-            access.writes.extend(self.amount.iter().map(|c| balance_key(&from, &c.denom)));
-            access.adds.extend(self.amount.iter().map(|c| balance_key(&to, &c.denom)));
+            access
+                .writes
+                .extend(self.amount.iter().map(|c| balance_key(&from, &c.denom)));
+            access
+                .adds
+                .extend(self.amount.iter().map(|c| balance_key(&to, &c.denom)));
         }
         access
     }
@@ -71,7 +82,11 @@ impl Message for Send {
         check_recipient(&self.blocked, &to, &self.message.to_address)?;
         debit_all(ctx.state, &from, &self.amount)?;
         self.amount.iter().for_each(|coin| credit(ctx.state, &to, coin));
-        ctx.events.extend(events::payment(config, &from, &to, &self.amount));
-        Ok(Response { type_url: "/cosmos.bank.v1beta1.MsgSendResponse", value: Vec::new() })
+        ctx.events
+            .extend(events::payment(config, &from, &to, &self.amount));
+        Ok(Response {
+            type_url: "/cosmos.bank.v1beta1.MsgSendResponse",
+            value: Vec::new(),
+        })
     }
 }
