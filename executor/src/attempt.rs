@@ -58,5 +58,40 @@ fn caught<T>(call: impl FnOnce() -> Result<T, StateError>) -> Result<T, Failure>
 /// What a panic said.
 pub(crate) fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use state::{Access, EmptyState, WriteSet};
+
+    struct Bad(Access);
+    impl Job for Bad {
+        type Output = ();
+        type Scratch = u32;
+        fn access(&self) -> &Access {
+            &self.0
+        }
+        fn run(&self, _: &dyn StateScan, scratch: &mut u32) -> Result<Outcome<()>, StateError> {
+            *scratch += 1;
+            assert!(*scratch != 2, "half {}", "done");
+            Ok(Outcome {
+                writes: WriteSet::new(),
+                deferred: Vec::new(),
+                output: (),
+            })
+        }
+    }
+
+    #[test]
+    fn what_a_panic_left_half_done_reaches_no_other_job() {
+        let (job, mut scratch) = (Bad(Access::default()), 0);
+        assert!(run(&job, &EmptyState, &mut scratch).is_ok());
+        assert_eq!(scratch, 1);
+        let failure = run(&job, &EmptyState, &mut scratch).unwrap_err();
+        assert_eq!(scratch, 0);
+        assert_eq!(failure.at(7).to_string(), "transaction 7 panicked: half done");
+    }
 }

@@ -69,7 +69,14 @@ pub(crate) enum Mark<'a> {
 impl Cell {
     /// An untouched cell.
     pub(crate) fn new(id: u32, hash: u64, key: Key, deferred: bool) -> Self {
-        Self { id, hash, key, deferred, base: OnceLock::new(), chain: RwLock::default() }
+        Self {
+            id,
+            hash,
+            key,
+            deferred,
+            base: OnceLock::new(),
+            chain: RwLock::default(),
+        }
     }
 
     /// The value at block start, read once a block.
@@ -97,7 +104,9 @@ impl Cell {
                     Entry::Op(Op::Add(_)) => first_add = at,
                     Entry::Op(Op::Put(value)) => bottom = Some(Folded::Value(Some(value.clone()))),
                     Entry::Op(Op::Delete) => bottom = Some(Folded::Value(None)),
-                    Entry::Settled(folded) if first_add == above.len() => return Ok(Seen::Value(folded.value())),
+                    Entry::Settled(folded) if first_add == above.len() => {
+                        return Ok(Seen::Value(folded.value()));
+                    }
                     Entry::Settled(folded) => bottom = Some(folded.clone()),
                 }
                 if bottom.is_some() {
@@ -132,7 +141,14 @@ impl Cell {
             Mark::Write(op) => (false, Entry::Op((*op).clone())),
         };
         let mut chain = self.chain.write();
-        chain.set(Version { writer, pending, entry }, index);
+        chain.set(
+            Version {
+                writer,
+                pending,
+                entry,
+            },
+            index,
+        );
     }
 
     /// Says that `writer`'s version comes from a run that was thrown away.
@@ -170,7 +186,11 @@ impl Cell {
             chain = self.chain.write();
         }
         let at = chain.position(writer);
-        let stored = || self.base.get().map_or(Folded::Value(None), |value| Folded::Value(value.clone()));
+        let stored = || {
+            self.base
+                .get()
+                .map_or(Folded::Value(None), |value| Folded::Value(value.clone()))
+        };
         let settled = match at.checked_sub(1).map(|at| &chain.versions[at].entry) {
             // Only an add looks at what was there.
             _ if !adds => Folded::Value(None).then(&self.key, op)?,
@@ -178,7 +198,14 @@ impl Cell {
             Some(other) => unreachable!("{:?} has {other:?} in front of {writer}", self.key),
             None => stored().then(&self.key, op)?,
         };
-        chain.set(Version { writer, pending: false, entry: Entry::Settled(settled) }, index);
+        chain.set(
+            Version {
+                writer,
+                pending: false,
+                entry: Entry::Settled(settled),
+            },
+            index,
+        );
         // What stands in front is never read again. Dropping it when it is half of all keeps the cost constant a commit.
         if at * 2 >= chain.versions.len() {
             chain.versions.drain(..at);
@@ -189,10 +216,14 @@ impl Cell {
     /// The change that the committed transactions make together.
     pub(crate) fn settled(&self) -> Option<Op> {
         let chain = self.chain.read();
-        let settled = chain.versions.iter().rev().find_map(|version| match &version.entry {
-            Entry::Settled(folded) => Some(folded.clone()),
-            _ => None,
-        });
+        let settled = chain
+            .versions
+            .iter()
+            .rev()
+            .find_map(|version| match &version.entry {
+                Entry::Settled(folded) => Some(folded.clone()),
+                _ => None,
+            });
         settled.map(Folded::into_op)
     }
 }
@@ -267,7 +298,11 @@ mod tests {
         assert_eq!(cell.read(1, &base), Ok(Seen::Base));
         assert_eq!(cell.read(5, &base), Ok(Seen::Blocked(3)));
         write(&cell, 3, &plus(1));
-        assert_eq!(cell.read(5, &base), Ok(Seen::Blocked(1)), "an add needs what lies under it");
+        assert_eq!(
+            cell.read(5, &base),
+            Ok(Seen::Blocked(1)),
+            "an add needs what lies under it"
+        );
         write(&cell, 3, &Op::Put("1".into()));
         assert_eq!(cell.read(5, &base), Ok(value("1")), "a put does not");
         cell.estimate(3);
@@ -281,11 +316,18 @@ mod tests {
         write(&cell, 1, &minus(8));
         write(&cell, 2, &plus(8));
         assert_eq!(cell.read(3, &base), Err(StateError::Range { key: key() }));
-        assert_eq!(cell.settle(1, &minus(8), &base, || ()), Err(StateError::Range { key: key() }));
+        assert_eq!(
+            cell.settle(1, &minus(8), &base, || ()),
+            Err(StateError::Range { key: key() })
+        );
         assert_eq!(cell.settle(1, &minus(7), &base, || ()), Ok(()));
         assert_eq!(cell.read(2, &base), Ok(Seen::Value(None)));
         assert_eq!(cell.settle(2, &plus(8), &base, || ()), Ok(()));
         assert_eq!(cell.settled(), Some(Op::Put("8".into())));
-        assert_eq!(cell.chain.read().versions.len(), 1, "committed versions are dropped");
+        assert_eq!(
+            cell.chain.read().versions.len(),
+            1,
+            "committed versions are dropped"
+        );
     }
 }

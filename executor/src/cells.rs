@@ -70,8 +70,16 @@ impl<'a> Cells<'a> {
         workers: usize,
     ) -> Self {
         // Eight locks a worker: two workers seldom want the same one.
-        let shards = (0..(8 * workers).next_power_of_two()).map(|_| Shard::default()).collect();
-        Self { arena, shards, hasher: foldhash::quality::RandomState::default(), base, deferred }
+        let shards = (0..(8 * workers).next_power_of_two())
+            .map(|_| Shard::default())
+            .collect();
+        Self {
+            arena,
+            shards,
+            hasher: foldhash::quality::RandomState::default(),
+            base,
+            deferred,
+        }
     }
     /// The key's hash in this block.
     pub(crate) fn hash(&self, key: &Key) -> u64 {
@@ -97,7 +105,9 @@ impl<'a> Cells<'a> {
         if let Some(cell) = table.find(hash, same) {
             return cell;
         }
-        let cell = self.arena.alloc(|id| Cell::new(id, hash, key.clone(), self.deferred.contains(key)));
+        let cell = self
+            .arena
+            .alloc(|id| Cell::new(id, hash, key.clone(), self.deferred.contains(key)));
         table.insert_unique(hash, cell, |cell| cell.hash);
         cell
     }
@@ -112,7 +122,13 @@ impl<'a> Cells<'a> {
     pub(crate) fn written_in(&self, range: &KeyRange) -> Vec<&'a Cell> {
         let mut found = Vec::new();
         for shard in &self.shards {
-            found.extend(shard.index.read().range::<Key, _>(range.bounds()).map(|(_, cell)| *cell));
+            found.extend(
+                shard
+                    .index
+                    .read()
+                    .range::<Key, _>(range.bounds())
+                    .map(|(_, cell)| *cell),
+            );
         }
         found.sort_unstable_by(|a, b| a.key.cmp(&b.key));
         if range.descending {
@@ -122,7 +138,11 @@ impl<'a> Cells<'a> {
     }
     /// The cells of `writes`, one each, in order; `known` is a guess at them.
     fn cells_of(&self, writes: &WriteSet, known: &[&'a Cell]) -> Option<Vec<&'a Cell>> {
-        let right = known.len() == writes.len() && known.iter().zip(writes.keys()).all(|(cell, key)| cell.key == *key);
+        let right = known.len() == writes.len()
+            && known
+                .iter()
+                .zip(writes.keys())
+                .all(|(cell, key)| cell.key == *key);
         (!right).then(|| writes.keys().map(|key| self.locate(key)).collect())
     }
     /// Shows what a run of `writer` wrote to those behind it. `written`, in key order, are the cells that have a version
@@ -166,5 +186,96 @@ impl<'a> Cells<'a> {
             }
         }
         *written = cells;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cell::Seen;
+    use state::{EmptyState, StoreId, Value};
+
+    const STORE: StoreId = StoreId::new("t");
+
+    fn check(test: impl FnOnce(Cells<'_>)) {
+        let (arena, deferred) = (Arena::default(), DeferredKeys::default());
+        test(Cells::new(&arena, &EmptyState, &deferred, 2));
+    }
+    fn key(n: u32) -> Key {
+        Key::new(STORE, &[&n.to_be_bytes()])
+    }
+
+    #[test]
+    fn keys_with_one_hash_are_two_cells() {
+        check(|cells| {
+            for n in 0..500 {
+                assert_eq!(cells.locate_hashed(7, &key(n)).key, key(n));
+            }
+            assert_eq!(cells.locate_hashed(7, &key(3)).id, 3);
+            assert_eq!(cells.arena.iter().count(), 500);
+            // The same bytes in another store, and longer ones than a key holds inline, are other keys.
+            assert_eq!(
+                cells
+                    .locate_hashed(7, &Key::new(StoreId::new("u"), &[&3u32.to_be_bytes()]))
+                    .id,
+                500
+            );
+            let (long, longer) = (Key::new(STORE, &[&[1; 100]]), Key::new(STORE, &[&[1; 101]]));
+            assert_ne!(
+                cells.locate_hashed(7, &long).id,
+                cells.locate_hashed(7, &longer).id
+            );
+        });
+    }
+
+    #[test]
+    fn hashes_differ_from_block_to_block() {
+        check(|one| check(|other| assert_ne!(one.hash(&key(1)), other.hash(&key(1)))));
+    }
+
+    #[test]
+    fn threads_agree_on_the_cell_of_a_key() {
+        check(|cells| {
+            std::thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| (0..1000).for_each(|n| assert_eq!(cells.locate(&key(n)).key, key(n))));
+                }
+            });
+            assert_eq!(cells.arena.iter().count(), 1000);
+        });
+    }
+
+    #[test]
+    fn a_run_leaves_versions_only_where_it_wrote() {
+        check(|cells| {
+            let writes = |keys: &[u32]| {
+                keys.iter()
+                    .map(|n| (key(*n), Op::Put(Value::from("x"))))
+                    .collect::<WriteSet>()
+            };
+            let seen = |n| cells.locate(&key(n)).read(9, &EmptyState).unwrap();
+            let mut written: Vec<_> = [1, 2, 5].map(|n| cells.locate(&key(n))).into();
+            written.iter().for_each(|cell| cells.declare(4, cell));
+            assert_eq!([1, 2, 5].map(seen), [4, 4, 4].map(Seen::Blocked));
+            cells.publish(4, &writes(&[0, 2, 6]), &mut written);
+            let x = || Seen::Value(Some("x".into()));
+            assert_eq!([0, 1, 2, 5, 6].map(seen), [x(), Seen::Base, x(), Seen::Base, x()]);
+            cells.publish(4, &writes(&[5]), &mut written);
+            assert_eq!(
+                [0, 1, 2, 5, 6].map(seen),
+                [Seen::Base, Seen::Base, Seen::Base, x(), Seen::Base]
+            );
+            cells
+                .commit(4, &writes(&[]), written, &mut |_, _| Ok(()))
+                .unwrap();
+            assert_eq!(seen(5), Seen::Base);
+            let range = KeyRange::prefix(STORE, &[0]).descending();
+            let found: Vec<_> = cells
+                .written_in(&range)
+                .iter()
+                .map(|cell| cell.key.clone())
+                .collect();
+            assert_eq!(found, [6, 5, 2, 1, 0].map(key));
+        });
     }
 }

@@ -31,11 +31,29 @@ pub(crate) struct Remains<'s, J: Job> {
 impl<'s, J: Job> Committer<'s, J> {
     pub(crate) fn new(settle: &'s mut dyn Settle<J>, jobs: usize) -> Self {
         let (outputs, log) = (Vec::with_capacity(jobs), Vec::with_capacity(jobs));
-        Self { settle, side: Fold::default(), outputs, log, failed: None }
+        Self {
+            settle,
+            side: Fold::default(),
+            outputs,
+            log,
+            failed: None,
+        }
     }
     pub(crate) fn remains(self) -> Remains<'s, J> {
-        let Self { settle, side, outputs, log, failed } = self;
-        Remains { settle, side, outputs, failed, log }
+        let Self {
+            settle,
+            side,
+            outputs,
+            log,
+            failed,
+        } = self;
+        Remains {
+            settle,
+            side,
+            outputs,
+            failed,
+            log,
+        }
     }
 
     /// Commits all that can be committed now.
@@ -44,7 +62,9 @@ impl<'s, J: Job> Committer<'s, J> {
         loop {
             let step = match block.scheduler.advance(done.take()) {
                 Head::Rest => return,
-                Head::Run(index) => self.run(block, index, scratch).map(|outcome| (index, outcome, Commit::default())),
+                Head::Run(index) => self
+                    .run(block, index, scratch)
+                    .map(|outcome| (index, outcome, Commit::default())),
                 Head::Check(index) => self.check(block, index, scratch),
             };
             let step = step.and_then(|(index, outcome, commit)| {
@@ -74,13 +94,31 @@ impl<'s, J: Job> Committer<'s, J> {
         let finished = finished.expect("an executed transaction has left its run");
         let now = View::at_head(&block.cells, index, &self.side);
         if block.faults.skip_validation || finished.reads.holds(&now) {
-            return Ok((index, finished.outcome, Commit { validated: true, aborted: false }));
+            return Ok((
+                index,
+                finished.outcome,
+                Commit {
+                    validated: true,
+                    aborted: false,
+                },
+            ));
         }
         // In this order: a reader that meets an estimate must not find that its writer has executed.
         block.scheduler.reopen(index);
-        block.slots[index as usize].lock().written.iter().for_each(|cell| cell.estimate(index));
+        block.slots[index as usize]
+            .lock()
+            .written
+            .iter()
+            .for_each(|cell| cell.estimate(index));
         let outcome = self.run(block, index, scratch)?;
-        Ok((index, outcome, Commit { validated: true, aborted: true }))
+        Ok((
+            index,
+            outcome,
+            Commit {
+                validated: true,
+                aborted: true,
+            },
+        ))
     }
 
     /// Runs the head. All in front of it is committed, so that this run cannot be stale.
@@ -93,7 +131,10 @@ impl<'s, J: Job> Committer<'s, J> {
         let view = View::at_head(&block.cells, index, &self.side);
         let result = attempt::run(&block.input.jobs[index as usize], &view, scratch);
         let cut = view.finish().err();
-        assert!(cut.is_none(), "transaction {index} was cut short at the head: {cut:?}");
+        assert!(
+            cut.is_none(),
+            "transaction {index} was cut short at the head: {cut:?}"
+        );
         result.map_err(|failure: Failure| failure.at(index))
     }
 
@@ -106,16 +147,26 @@ impl<'s, J: Job> Committer<'s, J> {
     ) -> Result<(), ExecError> {
         let BlockInput { base, jobs, deferred } = block.input;
         attempt::settle(self.settle, index, &jobs[index as usize], &mut outcome).map_err(|f| f.at(index))?;
-        let Outcome { writes, deferred: late, output } = outcome;
+        let Outcome {
+            writes,
+            deferred: late,
+            output,
+        } = outcome;
         // Nothing can fail between settling and these two lines.
         self.outputs.push(output);
         self.log.push((writes, late));
-        assert!(block.faults.break_at != Some(index), "broken on purpose at transaction {index}");
+        assert!(
+            block.faults.break_at != Some(index),
+            "broken on purpose at transaction {index}"
+        );
 
         let (writes, late) = &self.log[index as usize];
         let written = std::mem::take(&mut block.slots[index as usize].lock().written);
         let side = &mut self.side;
-        block.cells.commit(index, writes, written, &mut |key, op| side.write(base, key, op))?;
-        late.iter().try_for_each(|deferral| side.defer(base, deferred, index, deferral))
+        block
+            .cells
+            .commit(index, writes, written, &mut |key, op| side.write(base, key, op))?;
+        late.iter()
+            .try_for_each(|deferral| side.defer(base, deferred, index, deferral))
     }
 }

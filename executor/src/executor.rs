@@ -73,6 +73,9 @@ mod tests {
             assert_eq!(name.parse::<AnyExecutor>().unwrap().name(), name);
         }
         let error = AnyExecutor::new("both", 2).unwrap_err();
-        assert_eq!(error.to_string(), "unknown executor \"both\": have \"serial\" and \"parallel\"");
+        assert_eq!(
+            error.to_string(),
+            "unknown executor \"both\": have \"serial\" and \"parallel\""
+        );
     }
 }

@@ -1,7 +1,8 @@
 //! Settled changes, folded one transaction after another: what `Serial` runs over, and where deferred keys live.
 use crate::{DeferredKeys, ExecError};
 use state::{
-    Deferral, Delta, Key, KeyRange, Op, StateError, StateRead, TxIndex, Value, WriteSet, decode_amount, encode_amount,
+    Deferral, Delta, Key, KeyRange, Op, StateError, StateRead, TxIndex, Value, WriteSet, decode_amount,
+    encode_amount,
 };
 use std::collections::BTreeMap;
 
@@ -44,7 +45,9 @@ impl Folded {
             Self::Amount(amount) => amount.amount,
             other => decode_amount(key, other.value().as_ref())?,
         };
-        let after = delta.apply(before).ok_or_else(|| StateError::Range { key: key.clone() })?;
+        let after = delta
+            .apply(before)
+            .ok_or_else(|| StateError::Range { key: key.clone() })?;
         Ok(Self::Amount(Delta::plus(after)))
     }
 }
@@ -67,7 +70,11 @@ impl Fold {
         if let Some(folded) = self.0.get_mut(key) {
             *folded = folded.then(key, op)?;
         } else {
-            let before = Folded::Value(if matches!(op, Op::Add(_)) { base.get(key)? } else { None });
+            let before = Folded::Value(if matches!(op, Op::Add(_)) {
+                base.get(key)?
+            } else {
+                None
+            });
             self.0.insert(key.clone(), before.then(key, op)?);
         }
         Ok(())
@@ -81,7 +88,10 @@ impl Fold {
         deferral: &Deferral,
     ) -> Result<(), ExecError> {
         if !keys.contains(deferral.key()) {
-            return Err(ExecError::NotDeferred { index, key: deferral.key().clone() });
+            return Err(ExecError::NotDeferred {
+                index,
+                key: deferral.key().clone(),
+            });
         }
         match deferral {
             Deferral::Add(key, delta) => self.write(base, key, &Op::Add(*delta))?,

@@ -34,7 +34,8 @@ pub trait Settle<J: Job>: Send {
     /// Called once a job, in block order, with the final outcome of its run: by `Serial` after each job, by `Parallel`
     /// at the head. It may change the outcome, even replace it (a transaction beyond the block's gas); later jobs
     /// see the outcome as changed.
-    fn settle(&mut self, index: TxIndex, job: &J, outcome: &mut Outcome<J::Output>) -> Result<(), StateError>;
+    fn settle(&mut self, index: TxIndex, job: &J, outcome: &mut Outcome<J::Output>)
+    -> Result<(), StateError>;
 }
 
 /// Keys whose changes are deferred. A job that reads one waits until all earlier jobs have settled, and then sees the
@@ -51,7 +52,10 @@ impl DeferredKeys {
     /// Whether changes to `key` are deferred.
     pub fn contains(&self, key: &Key) -> bool {
         self.keys.contains(key)
-            || self.prefixes.iter().any(|(s, p)| key.store() == *s && key.bytes().starts_with(p))
+            || self
+                .prefixes
+                .iter()
+                .any(|(s, p)| key.store() == *s && key.bytes().starts_with(p))
     }
     /// Whether a read of `range` could meet a deferred key.
     pub fn meets(&self, range: &state::KeyRange) -> bool {
@@ -77,7 +81,9 @@ pub struct BlockInput<'a, J> {
 
 impl<J> std::fmt::Debug for BlockInput<'_, J> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("BlockInput").field("jobs", &self.jobs.len()).finish_non_exhaustive()
+        f.debug_struct("BlockInput")
+            .field("jobs", &self.jobs.len())
+            .finish_non_exhaustive()
     }
 }
 

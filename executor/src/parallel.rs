@@ -43,7 +43,9 @@ use crate::plan::Plan;
 use crate::reads::ReadSet;
 use crate::scheduler::{Report, Scheduler, Task};
 use crate::view::View;
-use crate::{BlockInput, ExecError, Executed, Executor, Job, Outcome, Serial, Settle, Stats, attempt, serial};
+use crate::{
+    BlockInput, ExecError, Executed, Executor, Job, Outcome, Serial, Settle, Stats, attempt, serial,
+};
 use parking_lot::Mutex;
 use state::TxIndex;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -83,7 +85,11 @@ impl Parallel {
             .num_threads((workers - 1).max(1))
             .thread_name(|i| format!("executor-{}", i + 1))
             .build();
-        Self { workers, pool: pool.ok().map(Arc::new), faults: None }
+        Self {
+            workers,
+            pool: pool.ok().map(Arc::new),
+            faults: None,
+        }
     }
     /// How many workers.
     pub fn threads(&self) -> usize {
@@ -109,21 +115,37 @@ impl Executor for Parallel {
         let committer = Mutex::new(Committer::new(settle, input.jobs.len()));
         let arena = Arena::default();
         let run = catch_unwind(AssertUnwindSafe(|| self.run(input, &arena, &committer)));
-        let Remains { settle, side, outputs, log, failed } = committer.into_inner().remains();
+        let Remains {
+            settle,
+            side,
+            outputs,
+            log,
+            failed,
+        } = committer.into_inner().remains();
         if let Some(error) = failed {
             return Err(error);
         }
         match run {
             Ok(Some(stats)) if outputs.len() == input.jobs.len() => {
-                let settled = arena.iter().filter_map(|cell| Some((cell.key.clone(), cell.settled()?)));
-                Ok(Executed { outputs, writes: settled.chain(side.into_writes()).collect(), stats })
+                let settled = arena
+                    .iter()
+                    .filter_map(|cell| Some((cell.key.clone(), cell.settled()?)));
+                Ok(Executed {
+                    outputs,
+                    writes: settled.chain(side.into_writes()).collect(),
+                    stats,
+                })
             }
             _ => {
                 let mut fold = Fold::default();
                 for (index, (writes, deferred)) in (0..).zip(&log) {
                     fold.absorb(&input.base, input.deferred, index, writes, deferred)?;
                 }
-                let stats = Stats { executions: log.len() as u64, fallbacks: 1, ..Stats::default() };
+                let stats = Stats {
+                    executions: log.len() as u64,
+                    fallbacks: 1,
+                    ..Stats::default()
+                };
                 serial::resume(input, settle, fold, outputs, stats)
             }
         }
@@ -142,10 +164,29 @@ impl Parallel {
         let workers = self.workers.min(input.jobs.len());
         let cells = Cells::new(arena, input.base, input.deferred, workers);
         let mut plan = Plan::new(input, &cells);
-        let faults = self.faults.unwrap_or(Faults { skip_validation: false, shuffle: None, break_at: None });
-        let slots = plan.expected.drain(..).map(|written| Mutex::new(Slot { written, finished: None })).collect();
+        let faults = self.faults.unwrap_or(Faults {
+            skip_validation: false,
+            shuffle: None,
+            break_at: None,
+        });
+        let slots = plan
+            .expected
+            .drain(..)
+            .map(|written| {
+                Mutex::new(Slot {
+                    written,
+                    finished: None,
+                })
+            })
+            .collect();
         let scheduler = Scheduler::new(&mut plan, workers, faults.shuffle);
-        let block = Block { input, cells, slots, scheduler, faults };
+        let block = Block {
+            input,
+            cells,
+            slots,
+            scheduler,
+            faults,
+        };
         let broken = Mutex::new(false);
         let work = || {
             if catch_unwind(AssertUnwindSafe(|| block.work(committer))).is_err() {
@@ -211,7 +252,9 @@ impl<J: Job> Block<'_, '_, J> {
             Ok(reads) => reads,
             Err(cut) => return Report::Cut(index, cut),
         };
-        let Ok(outcome) = result else { return Report::Failed(index) };
+        let Ok(outcome) = result else {
+            return Report::Failed(index);
+        };
         let mut slot = self.slots[index as usize].lock();
         self.cells.publish(index, &outcome.writes, &mut slot.written);
         slot.finished = Some(Finished { outcome, reads });

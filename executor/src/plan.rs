@@ -32,14 +32,19 @@ impl<'a> Plan<'a> {
     /// Sweeps the block's declarations in order, and marks the expected writes in `cells`.
     pub(crate) fn new<J: Job>(input: &BlockInput<'_, J>, cells: &Cells<'a>) -> Self {
         let ranged = input.jobs.iter().any(|job| !job.access().ranges.is_empty());
-        let mut sweep = Sweep { cells, last: Vec::new(), ordered: ranged.then(Ordered::default) };
+        let mut sweep = Sweep {
+            cells,
+            last: Vec::new(),
+            ordered: ranged.then(Ordered::default),
+        };
         let mut plan = Self::default();
         for (index, job) in (0..).zip(input.jobs) {
             let access = job.access();
             let mut blockers = sweep.blockers(access);
             blockers.sort_unstable();
             blockers.dedup();
-            plan.blockers.push(u32::try_from(blockers.len()).expect("fewer than there are transactions"));
+            plan.blockers
+                .push(u32::try_from(blockers.len()).expect("fewer than there are transactions"));
             plan.followers.push(Indexes::new());
             for blocker in blockers {
                 plan.followers[blocker as usize].push(index);
@@ -81,7 +86,10 @@ impl<'a, 'j> Sweep<'a, 'j, '_> {
             }
         }
         if let Some(ordered) = &self.ordered {
-            access.ranges.iter().for_each(|range| ordered.within(range, &mut found));
+            access
+                .ranges
+                .iter()
+                .for_each(|range| ordered.within(range, &mut found));
         }
         found
     }
@@ -127,7 +135,10 @@ impl<'j> Ordered<'j> {
     fn range(&mut self, index: TxIndex, range: &'j KeyRange) {
         if KeyRange::prefix(range.store, &range.start).end == range.end {
             self.prefixes.insert((range.store, &range.start), index);
-            self.lengths.entry(range.store).or_default().insert(range.start.len());
+            self.lengths
+                .entry(range.store)
+                .or_default()
+                .insert(range.start.len());
         } else if let Some(known) = self.odd.iter_mut().find(|(r, _)| *r == range) {
             known.1 = index;
         } else if self.odd.len() < ODD_RANGES {
@@ -137,16 +148,32 @@ impl<'j> Ordered<'j> {
     /// The ranges that hold `key`.
     fn around(&self, key: &Key, found: &mut Indexes) {
         self.prefixes_of(key.store(), key.bytes(), found);
-        found.extend(self.odd.iter().filter(|(range, _)| range.contains(key)).map(|(_, index)| *index));
+        found.extend(
+            self.odd
+                .iter()
+                .filter(|(range, _)| range.contains(key))
+                .map(|(_, index)| *index),
+        );
     }
     fn prefixes_of(&self, store: StoreId, bytes: &[u8], found: &mut Indexes) {
-        for len in self.lengths.get(&store).into_iter().flatten().take_while(|len| **len <= bytes.len()) {
+        for len in self
+            .lengths
+            .get(&store)
+            .into_iter()
+            .flatten()
+            .take_while(|len| **len <= bytes.len())
+        {
             found.extend(self.prefixes.get(&(store, &bytes[..*len])).copied());
         }
     }
     /// The keys and ranges that meet `range`.
     fn within(&self, range: &KeyRange, found: &mut Indexes) {
-        found.extend(self.keys.range::<Key, _>(range.bounds()).take(KEYS_A_RANGE).map(|(_, index)| *index));
+        found.extend(
+            self.keys
+                .range::<Key, _>(range.bounds())
+                .take(KEYS_A_RANGE)
+                .map(|(_, index)| *index),
+        );
         self.prefixes_of(range.store, &range.start, found);
         let inside = self.prefixes.range((range.store, range.start.as_slice())..);
         let inside = inside.take_while(|((store, start), _)| {
@@ -154,9 +181,128 @@ impl<'j> Ordered<'j> {
         });
         found.extend(inside.take(KEYS_A_RANGE).map(|(_, index)| *index));
         let meets = |odd: &KeyRange| {
-            let ends_after = |end: &Option<Vec<u8>>, start: &Vec<u8>| end.as_ref().is_none_or(|end| start < end);
-            odd.store == range.store && ends_after(&odd.end, &range.start) && ends_after(&range.end, &odd.start)
+            let ends_after =
+                |end: &Option<Vec<u8>>, start: &Vec<u8>| end.as_ref().is_none_or(|end| start < end);
+            odd.store == range.store
+                && ends_after(&odd.end, &range.start)
+                && ends_after(&range.end, &odd.start)
         };
-        found.extend(self.odd.iter().filter(|(odd, _)| meets(odd)).map(|(_, index)| *index));
+        found.extend(
+            self.odd
+                .iter()
+                .filter(|(odd, _)| meets(odd))
+                .map(|(_, index)| *index),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cells::Arena;
+    use crate::{DeferredKeys, Outcome};
+    use state::{EmptyState, StateError, StateScan};
+
+    const STORE: StoreId = StoreId::new("t");
+
+    struct Declared(Access);
+    impl Job for Declared {
+        type Output = ();
+        type Scratch = ();
+        fn access(&self) -> &Access {
+            &self.0
+        }
+        fn run(&self, _: &dyn StateScan, (): &mut ()) -> Result<Outcome<()>, StateError> {
+            Ok(Outcome {
+                writes: state::WriteSet::new(),
+                deferred: Vec::new(),
+                output: (),
+            })
+        }
+    }
+
+    fn key(text: &str) -> Key {
+        Key::new(STORE, &[text.as_bytes()])
+    }
+    /// Lists of keys: `r` reads, `w` writes, `a` adds, `p` a prefix, `x-y` a range from x to y.
+    fn access(list: &str) -> Declared {
+        let mut access = Access::default();
+        for item in list.split_whitespace() {
+            let (kind, text) = item.split_at(1);
+            match kind {
+                "r" => access.reads.push(key(text)),
+                "w" => access.writes.push(key(text)),
+                "a" => access.adds.push(key(text)),
+                "p" => access.ranges.push(KeyRange::prefix(STORE, text.as_bytes())),
+                _ => {
+                    let (start, end) = item.split_once('-').unwrap();
+                    let end = Some(end.as_bytes().to_vec());
+                    access.ranges.push(KeyRange {
+                        store: STORE,
+                        start: start.into(),
+                        end,
+                        descending: false,
+                    });
+                }
+            }
+        }
+        Declared(access)
+    }
+    /// Who waits on whom.
+    fn check(lists: &[&str], want: &[(TxIndex, TxIndex)]) {
+        let jobs: Vec<_> = lists.iter().map(|list| access(list)).collect();
+        let (arena, deferred) = (
+            Arena::default(),
+            DeferredKeys {
+                keys: vec![key("fee")],
+                prefixes: Vec::new(),
+            },
+        );
+        let cells = Cells::new(&arena, &EmptyState, &deferred, 1);
+        let plan = Plan::new(
+            &BlockInput {
+                base: &EmptyState,
+                jobs: &jobs,
+                deferred: &deferred,
+            },
+            &cells,
+        );
+        let mut got = Vec::new();
+        for (blocker, followers) in (0..).zip(&plan.followers) {
+            got.extend(followers.iter().map(|follower| (*follower, blocker)));
+        }
+        got.sort_unstable();
+        assert_eq!(got, want, "{lists:?}");
+        for (index, count) in plan.blockers.iter().enumerate() {
+            assert_eq!(
+                *count as usize,
+                want.iter().filter(|(i, _)| *i as usize == index).count()
+            );
+        }
+        let late = |list: &&str| list.split_whitespace().any(|i| ["rfee", "pf", "p"].contains(&i));
+        assert_eq!(plan.head_only, lists.iter().map(late).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_transaction_waits_for_the_last_who_writes_what_it_needs() {
+        check(&["wa", "wa", "ra rb", "wa", "wb"], &[(1, 0), (2, 1), (3, 1)]);
+        check(&["aa", "aa", "aa", "ra", "wa", "aa"], &[(3, 2), (4, 2)]);
+        check(&["wa wb", "rb ra", "ra"], &[(1, 0), (2, 0)]);
+        check(&["ra", "wa", "wb"], &[]);
+        check(&["afee wfee", "afee wfee", "rfee", "pf"], &[]);
+    }
+
+    #[test]
+    fn ranges_order_with_keys_and_with_each_other() {
+        check(
+            &["wxa", "px", "wxb", "rxb", "rya"],
+            &[(1, 0), (2, 1), (3, 1), (3, 2)],
+        );
+        check(&["px", "pxy", "p", "pz"], &[(1, 0), (2, 0), (2, 1), (3, 2)]);
+        check(
+            &["b-d", "rc", "wd", "wb", "c-f", "pa"],
+            &[(1, 0), (3, 0), (4, 0), (4, 2)],
+        );
+        check(&["axa", "px", "axb"], &[(1, 0)]);
     }
 }

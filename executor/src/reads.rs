@@ -54,7 +54,11 @@ impl Span {
         let mut same = true;
         let result = now.scan(&self.range, &mut |key, value| {
             same = left.next().is_some_and(|(k, v)| k == key && v == value);
-            if same && (self.whole || !left.as_slice().is_empty()) { Control::Continue(()) } else { Control::Break(()) }
+            if same && (self.whole || !left.as_slice().is_empty()) {
+                Control::Continue(())
+            } else {
+                Control::Break(())
+            }
         });
         result.is_ok() && same && left.as_slice().is_empty()
     }
@@ -66,10 +70,15 @@ impl<'a> ReadSet<'a> {
         if let Some(point) = self.find(hash, key) {
             return Some(point.seen.clone());
         }
-        self.ranges.iter().find_map(|span| span.recall(key)).map(Option::<&Value>::cloned)
+        self.ranges
+            .iter()
+            .find_map(|span| span.recall(key))
+            .map(Option::<&Value>::cloned)
     }
     fn find(&self, hash: u64, key: &Key) -> Option<&Point<'a>> {
-        let at = self.by_key.find(hash, |at| self.points[*at as usize].cell.key == *key)?;
+        let at = self
+            .by_key
+            .find(hash, |at| self.points[*at as usize].cell.key == *key)?;
         Some(&self.points[*at as usize])
     }
     /// Notes a point read that `recall` knew nothing of.
@@ -77,11 +86,16 @@ impl<'a> ReadSet<'a> {
         let at = u32::try_from(self.points.len()).expect("gas bounds a run's reads far below 2^32");
         self.points.push(Point { cell, seen });
         let points = &self.points;
-        self.by_key.insert_unique(cell.hash, at, |at| points[*at as usize].cell.hash);
+        self.by_key
+            .insert_unique(cell.hash, at, |at| points[*at as usize].cell.hash);
     }
     /// Begins a range read.
     pub(crate) fn open(&mut self, range: &KeyRange) -> usize {
-        self.ranges.push(Span { range: range.clone(), seen: Vec::new(), whole: false });
+        self.ranges.push(Span {
+            range: range.clone(),
+            seen: Vec::new(),
+            whole: false,
+        });
         self.ranges.len() - 1
     }
     /// Notes a pair of a range read; false where it contradicts an earlier read.
@@ -94,14 +108,20 @@ impl<'a> ReadSet<'a> {
     pub(crate) fn close(&mut self, span: usize, whole: bool) -> bool {
         self.ranges[span].whole = whole;
         let this = &self.ranges[span];
-        let points = self.points.iter().filter(|p| p.seen.is_some()).map(|p| &p.cell.key);
+        let points = self
+            .points
+            .iter()
+            .filter(|p| p.seen.is_some())
+            .map(|p| &p.cell.key);
         let others = self.ranges.iter().enumerate().filter(|(at, _)| *at != span);
         let scanned = others.flat_map(|(_, other)| other.seen.iter().map(|(key, _)| key));
         !points.chain(scanned).any(|key| this.recall(key) == Some(None))
     }
     /// Whether all that was read is what `view`, at the head, shows.
     pub(crate) fn holds(&self, view: &View<'a, '_>) -> bool {
-        self.points.iter().all(|p| view.value(p.cell).is_ok_and(|value| value == p.seen))
+        self.points
+            .iter()
+            .all(|p| view.value(p.cell).is_ok_and(|value| value == p.seen))
             && self.ranges.iter().all(|span| span.holds(view))
     }
 }

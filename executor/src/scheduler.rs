@@ -165,14 +165,23 @@ impl Scheduler {
             ready: BinaryHeap::new(),
             cursor: 0,
             head: 0,
-            window: Window { size: workers * WINDOW_A_WORKER, workers, commits: 0, aborts: 0, calm: 0 },
+            window: Window {
+                size: workers * WINDOW_A_WORKER,
+                workers,
+                commits: 0,
+                aborts: 0,
+                calm: 0,
+            },
             committing: false,
             asleep: 0,
             halted: false,
             stats: Stats::default(),
             shuffle,
         };
-        Self { state: Mutex::new(state), wake: Condvar::new() }
+        Self {
+            state: Mutex::new(state),
+            wake: Condvar::new(),
+        }
     }
     /// Takes a report and gives the next task; sleeps until there is one.
     pub(crate) fn next(&self, report: &Report) -> Task {
@@ -350,7 +359,11 @@ impl State {
         }
         if self.head_only[at] || self.blockers[at] > 0 {
             self.stats.waits += 1;
-            self.phases[at] = if self.head_only[at] { Phase::Parked } else { Phase::Waiting };
+            self.phases[at] = if self.head_only[at] {
+                Phase::Parked
+            } else {
+                Phase::Waiting
+            };
             return false;
         }
         self.run(index);
@@ -382,5 +395,138 @@ impl State {
             Task::Done => {}
         }
         Some(task)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A schedule of as many transactions as there are lists of who waits on each.
+    fn schedule(followers: &[&[TxIndex]]) -> Scheduler {
+        let len = followers.len();
+        let mut plan = Plan {
+            blockers: vec![0; len],
+            followers: followers.iter().map(|list| Indexes::from_slice(list)).collect(),
+            head_only: vec![false; len],
+            expected: Vec::new(),
+        };
+        for follower in followers.iter().copied().flatten() {
+            plan.blockers[*follower as usize] += 1;
+        }
+        Scheduler::new(&mut plan, 2, None)
+    }
+    const PLAIN: Option<Commit> = Some(Commit {
+        validated: false,
+        aborted: false,
+    });
+
+    #[test]
+    fn whoever_finds_the_head_idle_commits() {
+        let s = schedule(&[&[], &[], &[]]);
+        assert_eq!(s.next(&Report::Nothing), Task::Commit);
+        assert_eq!(s.advance(None), Head::Run(0));
+        // Meanwhile another runs ahead, and finishes one before the other.
+        assert_eq!(s.next(&Report::Nothing), Task::Run(1));
+        assert_eq!(s.next(&Report::Executed(1)), Task::Run(2));
+        assert_eq!(s.advance(PLAIN), Head::Check(1));
+        assert_eq!(s.advance(PLAIN), Head::Rest, "the head is running elsewhere");
+        assert_eq!(s.next(&Report::Executed(2)), Task::Commit);
+        assert_eq!(s.advance(None), Head::Check(2));
+        assert_eq!(s.advance(PLAIN), Head::Rest);
+        assert_eq!(s.next(&Report::Nothing), Task::Done);
+        assert_eq!(
+            s.stats(),
+            Stats {
+                executions: 3,
+                ..Stats::default()
+            }
+        );
+    }
+
+    #[test]
+    fn a_follower_begins_when_its_blocker_has_run() {
+        let s = schedule(&[&[], &[2], &[], &[]]);
+        assert_eq!(s.next(&Report::Nothing), Task::Commit);
+        assert_eq!(s.advance(None), Head::Run(0));
+        assert_eq!(s.next(&Report::Nothing), Task::Run(1));
+        assert_eq!(s.next(&Report::Nothing), Task::Run(3), "2 waits");
+        assert_eq!(s.next(&Report::Executed(1)), Task::Run(2));
+        assert_eq!(s.stats().waits, 1);
+    }
+
+    #[test]
+    fn who_was_cut_short_before_waits_for_the_commit() {
+        let s = schedule(&[&[], &[], &[], &[]]);
+        assert_eq!(s.next(&Report::Nothing), Task::Commit);
+        assert_eq!(s.advance(None), Head::Run(0));
+        assert_eq!(
+            [0; 3].map(|_| s.next(&Report::Nothing)),
+            [Task::Run(1), Task::Run(2), Task::Run(3)]
+        );
+        let mut state = s.state.lock();
+        state.take(&Report::Cut(3, Cut::On(1)));
+        assert_eq!(state.phases[3], Phase::Parked);
+        state.take(&Report::Executed(1));
+        assert_eq!(state.pick(), Some(Task::Run(3)), "at once, the first time");
+        state.take(&Report::Cut(3, Cut::On(1)));
+        assert_eq!(state.pick(), None, "1 has executed, but may yet change");
+        drop(state);
+        assert_eq!(s.advance(PLAIN), Head::Check(1));
+        assert_eq!(s.advance(PLAIN), Head::Rest, "2 is running elsewhere");
+        assert_eq!(s.state.lock().pick(), Some(Task::Run(3)), "1 is committed");
+        assert_eq!(
+            s.stats(),
+            Stats {
+                executions: 6,
+                waits: 2,
+                ..Stats::default()
+            }
+        );
+    }
+
+    #[test]
+    fn the_committer_takes_whatever_state_the_head_is_in() {
+        let s = schedule(&[&[], &[], &[], &[]]);
+        assert_eq!(s.next(&Report::Nothing), Task::Commit);
+        assert_eq!(s.advance(None), Head::Run(0));
+        assert_eq!(
+            [0; 3].map(|_| s.next(&Report::Nothing)),
+            [Task::Run(1), Task::Run(2), Task::Run(3)]
+        );
+        let mut state = s.state.lock();
+        state.take(&Report::Cut(1, Cut::Head));
+        state.take(&Report::Failed(2));
+        state.take(&Report::Executed(3));
+        assert_eq!(state.pick(), None, "neither can be run ahead again");
+        drop(state);
+        assert_eq!(
+            [0; 4].map(|_| s.advance(PLAIN)),
+            [Head::Run(1), Head::Run(2), Head::Check(3), Head::Rest]
+        );
+        assert_eq!(s.next(&Report::Nothing), Task::Done);
+    }
+
+    #[test]
+    fn the_window_follows_what_is_thrown_away() {
+        let mut window = Window {
+            size: 32,
+            workers: 2,
+            commits: 0,
+            aborts: 0,
+            calm: 0,
+        };
+        let mut period = |aborted| {
+            (0..PERIOD).for_each(|i| {
+                window.note(Commit {
+                    validated: true,
+                    aborted: i < aborted,
+                })
+            });
+            window.size
+        };
+        assert_eq!([10, 10, 10, 10, 10, 10].map(&mut period), [16, 8, 4, 2, 1, 1]);
+        assert_eq!([1, 1, 1, 5, 1, 1, 1].map(&mut period), [1, 1, 1, 1, 2, 4, 8]);
+        assert_eq!([0, 0, 0, 9].map(&mut period), [16, 32, 32, 32]);
     }
 }

@@ -30,13 +30,26 @@ pub(crate) fn resume<J: Job>(
     let mut scratch = J::Scratch::default();
     for (index, job) in (0 as TxIndex..).zip(input.jobs).skip(outputs.len()) {
         stats.executions += 1;
-        let view = SerialView { base: input.base, fold: &fold };
+        let view = SerialView {
+            base: input.base,
+            fold: &fold,
+        };
         let mut outcome = attempt::run(job, &view, &mut scratch).map_err(|f| f.at(index))?;
         attempt::settle(settle, index, job, &mut outcome).map_err(|f| f.at(index))?;
-        fold.absorb(&input.base, input.deferred, index, &outcome.writes, &outcome.deferred)?;
+        fold.absorb(
+            &input.base,
+            input.deferred,
+            index,
+            &outcome.writes,
+            &outcome.deferred,
+        )?;
         outputs.push(outcome.output);
     }
-    Ok(Executed { outputs, writes: fold.into_writes().collect(), stats })
+    Ok(Executed {
+        outputs,
+        writes: fold.into_writes().collect(),
+        stats,
+    })
 }
 
 /// State after the jobs so far.
@@ -47,7 +60,10 @@ struct SerialView<'a> {
 
 impl StateRead for SerialView<'_> {
     fn get(&self, key: &Key) -> Result<Option<Value>, StateError> {
-        self.fold.get(key).map(Folded::value).map_or_else(|| self.base.get(key), Ok)
+        self.fold
+            .get(key)
+            .map(Folded::value)
+            .map_or_else(|| self.base.get(key), Ok)
     }
 }
 

@@ -33,11 +33,20 @@ pub(crate) struct View<'a, 's> {
 impl<'a, 's> View<'a, 's> {
     /// What `index` sees while some of those in front of it may be unfinished.
     pub(crate) fn ahead(cells: &'s Cells<'a>, index: TxIndex) -> Self {
-        Self { cells, index, head: None, reads: RefCell::default(), cut: std::cell::Cell::new(None) }
+        Self {
+            cells,
+            index,
+            head: None,
+            reads: RefCell::default(),
+            cut: std::cell::Cell::new(None),
+        }
     }
     /// What `index` sees once all in front of it are committed, their deferred changes being in `side`.
     pub(crate) fn at_head(cells: &'s Cells<'a>, index: TxIndex, side: &'s Fold) -> Self {
-        Self { head: Some(side), ..Self::ahead(cells, index) }
+        Self {
+            head: Some(side),
+            ..Self::ahead(cells, index)
+        }
     }
     /// What was read, or why the run was cut short.
     pub(crate) fn finish(self) -> Result<ReadSet<'a>, Cut> {
@@ -87,7 +96,13 @@ impl<'a, 's> View<'a, 's> {
         let mut changes: Vec<_> = cells.map(|cell| Change::Cell(cell, self)).collect();
         if let Some(side) = self.head {
             changes.extend(side.range(range).map(|(key, folded)| Change::Side(key, folded)));
-            changes.sort_by(|a, b| if range.descending { b.key().cmp(a.key()) } else { a.key().cmp(b.key()) });
+            changes.sort_by(|a, b| {
+                if range.descending {
+                    b.key().cmp(a.key())
+                } else {
+                    a.key().cmp(b.key())
+                }
+            });
         }
         changes
     }
@@ -150,16 +165,21 @@ impl StateScan for View<'_, '_> {
         }
         let at = self.reads.borrow_mut().open(range);
         let mut broke = false;
-        let result = scan_over(self.cells.base, range, self.changes(range).into_iter(), &mut |key, value| {
-            let agrees = self.reads.borrow_mut().saw(at, self.cells.hash(key), key, value);
-            if !agrees {
-                self.stop(Cut::Head);
-                return Control::Break(());
-            }
-            let flow = visit(key, value);
-            broke = flow.is_break();
-            flow
-        });
+        let result = scan_over(
+            self.cells.base,
+            range,
+            self.changes(range).into_iter(),
+            &mut |key, value| {
+                let agrees = self.reads.borrow_mut().saw(at, self.cells.hash(key), key, value);
+                if !agrees {
+                    self.stop(Cut::Head);
+                    return Control::Break(());
+                }
+                let flow = visit(key, value);
+                broke = flow.is_break();
+                flow
+            },
+        );
         self.alive()?;
         result.map_err(|e| self.doubt(e))?;
         if !self.reads.borrow_mut().close(at, !broke) {

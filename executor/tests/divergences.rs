@@ -3,9 +3,12 @@
 mod common;
 
 use common::*;
-use executor::{BlockInput, DeferredKeys, ExecError, Executor, Faults, Job, Outcome, Parallel, Serial, Settle, Stats};
+use executor::{
+    BlockInput, DeferredKeys, ExecError, Executor, Faults, Job, Outcome, Parallel, Serial, Settle, Stats,
+};
 use state::{
-    Access, Control, Key, KeyRange, MemoryState, Op, StateError, StateRead, StateScan, TxIndex, Value, WriteSet,
+    Access, Control, Key, KeyRange, MemoryState, Op, StateError, StateRead, StateScan, TxIndex, Value,
+    WriteSet,
 };
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
@@ -28,7 +31,11 @@ impl Job for Act {
         &self.1
     }
     fn run(&self, view: &dyn StateScan, (): &mut ()) -> Result<Outcome<()>, StateError> {
-        Ok(Outcome { writes: (self.0)(view)?, deferred: Vec::new(), output: () })
+        Ok(Outcome {
+            writes: (self.0)(view)?,
+            deferred: Vec::new(),
+            output: (),
+        })
     }
 }
 
@@ -101,13 +108,25 @@ fn check_repeatable<T: PartialEq + 'static>(look: fn(&dyn StateScan, bool) -> Re
             }),
         ];
         let base = MemoryState([1, 2].map(|id| (word(id), Value::from("old"))).into());
-        let input = BlockInput { base: &base, jobs: &jobs, deferred: &DeferredKeys::default() };
-        let done = Parallel::new(3).execute(&input, &mut Nothing).unwrap();
+        let input = BlockInput {
+            base: &base,
+            jobs: &jobs,
+            deferred: &DeferredKeys::default(),
+        };
+        let done = Parallel::new(3)
+            .execute(&input, &mut Nothing)
+            .expect("nothing fails");
         assert_eq!(done.writes.len(), 4);
         assert_eq!(done.stats.fallbacks, 0);
     }
-    assert!(!TORN.load(Ordering::SeqCst), "a run saw one place with two values");
-    assert!(OVERLAPS.load(Ordering::SeqCst) > 0, "no run overlapped with the publication");
+    assert!(
+        !TORN.load(Ordering::SeqCst),
+        "a run saw one place with two values"
+    );
+    assert!(
+        OVERLAPS.load(Ordering::SeqCst) > 0,
+        "no run overlapped with the publication"
+    );
 }
 
 #[test]
@@ -129,6 +148,17 @@ fn words_got(view: &dyn StateScan) -> Result<Vec<(Key, Value)>, StateError> {
 fn point_and_range_reads_of_one_run_agree() {
     check_repeatable(|view, again| if again { words_got(view) } else { words_seen(view) });
     check_repeatable(|view, again| if again { words_seen(view) } else { words_got(view) });
+    // Where only a value changes, and no key comes or goes.
+    check_repeatable(|view, again| {
+        let mut seen = view.get(&word(1))?;
+        if again {
+            view.scan(&words(0, 2), &mut |_, value| {
+                seen = Some(value.clone());
+                Control::Continue(())
+            })?;
+        }
+        Ok(seen)
+    });
 }
 
 /// The most and the least runs of `[writer, reader]` that were thrown away, over many orders of work.
@@ -136,7 +166,10 @@ fn aborts(base: &MemoryState, writer: &[Step], reader: &[Step]) -> (u64, u64) {
     let jobs = [Program::new(writer.to_vec()), Program::new(reader.to_vec())];
     let (want, _) = plain(run(&Serial, base, &jobs, &mut Nothing));
     let counts = (0..20).map(|seed| {
-        let one = Parallel::new(1).with_faults(Faults { shuffle: Some(seed), ..Faults::default() });
+        let one = Parallel::new(1).with_faults(Faults {
+            shuffle: Some(seed),
+            ..Faults::default()
+        });
         let (got, stats) = plain(run(&one, base, &jobs, &mut Nothing));
         assert_eq!(got, want, "shuffle {seed}: {writer:?}, {reader:?}");
         assert_eq!(stats.executions, 2 + stats.aborts + stats.waits);
@@ -147,14 +180,27 @@ fn aborts(base: &MemoryState, writer: &[Step], reader: &[Step]) -> (u64, u64) {
 
 #[test]
 fn every_read_is_recorded_whatever_the_job_does_afterwards() {
-    let base = MemoryState([(amount(0), "5".into()), (word(0), "0".into()), (word(2), "2".into())].into());
+    let base = MemoryState(
+        [
+            (amount(0), "5".into()),
+            (word(0), "0".into()),
+            (word(2), "2".into()),
+        ]
+        .into(),
+    );
     let new = |key| [Step::PutValue(key, "77".into())];
     let reads: &[(&[Step], Key)] = &[
         (&[Step::Get(word(0))], word(0)),
         (&[Step::Get(word(9))], word(9)),
         (&[Step::Get(word(0)), Step::FailIf(1)], word(0)),
-        (&[Step::Get(word(9)), Step::StopIf(1), Step::Get(word(0))], word(9)),
-        (&[Step::Put(word(0)), Step::Get(word(9)), Step::FailIf(1)], word(9)),
+        (
+            &[Step::Get(word(9)), Step::StopIf(1), Step::Get(word(0))],
+            word(9),
+        ),
+        (
+            &[Step::Put(word(0)), Step::Get(word(9)), Step::FailIf(1)],
+            word(9),
+        ),
         (&[Step::Increment(amount(0))], amount(0)),
         (&[Step::Move(amount(0), amount(1), 99)], amount(0)),
         (&[Step::Add(amount(0), 1), Step::Get(amount(0))], amount(0)),
@@ -173,11 +219,28 @@ fn every_read_is_recorded_whatever_the_job_does_afterwards() {
 fn a_write_of_the_same_value_throws_nothing_away() {
     let base = MemoryState([(word(0), "0".into())].into());
     let same = [Step::PutValue(word(0), "0".into())];
-    assert_eq!(aborts(&base, &same, &[Step::Get(word(0)), Step::Scan(words(0, 9), 9)]), (0, 0));
+    assert_eq!(
+        aborts(&base, &same, &[Step::Get(word(0)), Step::Scan(words(0, 9), 9)]),
+        (0, 0)
+    );
     let there_and_back = [Step::Put(word(1)), Step::Delete(word(1))];
-    assert_eq!(aborts(&base, &there_and_back, &[Step::Get(word(1)), Step::Scan(words(0, 9), 9)]), (0, 0));
+    assert_eq!(
+        aborts(
+            &base,
+            &there_and_back,
+            &[Step::Get(word(1)), Step::Scan(words(0, 9), 9)]
+        ),
+        (0, 0)
+    );
     // Writes that nobody reads do not meet.
-    assert_eq!(aborts(&base, &[Step::Put(word(0))], &[Step::Put(word(0)), Step::Delete(word(1))]), (0, 0));
+    assert_eq!(
+        aborts(
+            &base,
+            &[Step::Put(word(0))],
+            &[Step::Put(word(0)), Step::Delete(word(1))]
+        ),
+        (0, 0)
+    );
 }
 
 #[test]
@@ -185,15 +248,24 @@ fn a_range_read_meets_any_change_up_to_its_stop_and_none_beyond() {
     let base = MemoryState([2, 4, 6].map(|id| (word(id), Value::from(id.to_string()))).into());
     let all = words(0, 9);
     // Stops at 4 going up, and at 4 going down.
-    for (range, inside, beyond) in
-        [(all.clone(), [1, 2, 3, 4], [5, 6, 7]), (all.descending(), [7, 6, 5, 4], [3, 2, 1])]
-    {
+    for (range, inside, beyond) in [
+        (all.clone(), [1, 2, 3, 4], [5, 6, 7]),
+        (all.descending(), [7, 6, 5, 4], [3, 2, 1]),
+    ] {
         let reader = [Step::Scan(range, 2)];
         for (ids, want) in [(&inside[..], 1), (&beyond[..], 0)] {
             for id in ids {
                 let there = base.0.contains_key(&word(*id));
-                assert_eq!(aborts(&base, &[Step::PutValue(word(*id), "x".into())], &reader).0, want, "put {id}");
-                assert_eq!(aborts(&base, &[Step::Add(word(*id), 5)], &reader).0, want, "add {id}");
+                assert_eq!(
+                    aborts(&base, &[Step::PutValue(word(*id), "x".into())], &reader).0,
+                    want,
+                    "put {id}"
+                );
+                assert_eq!(
+                    aborts(&base, &[Step::Add(word(*id), 5)], &reader).0,
+                    want,
+                    "add {id}"
+                );
                 let delete = aborts(&base, &[Step::Delete(word(*id))], &reader).0;
                 assert_eq!(delete, if there { want } else { 0 }, "delete {id}");
             }
@@ -223,7 +295,9 @@ fn a_scan_passes_over_keys_deleted_in_the_same_block() {
 
 #[test]
 fn a_hot_counter_loses_no_update() {
-    let open: Vec<_> = (0..80).map(|_| Program::new([Step::Increment(amount(0))])).collect();
+    let open: Vec<_> = (0..80)
+        .map(|_| Program::new([Step::Increment(amount(0))]))
+        .collect();
     let declared: Vec<_> = open.iter().cloned().map(Program::declared).collect();
     let base = MemoryState::default();
     for threads in 1..=64 {
@@ -231,7 +305,11 @@ fn a_hot_counter_loses_no_update() {
         for turn in 0..24 {
             let jobs = if turn % 2 == 0 { &open } else { &declared };
             let done = run(&executor, &base, jobs, &mut Nothing).unwrap();
-            assert_eq!(done.writes, [(amount(0), Op::Put("80".into()))].into(), "{threads} threads, turn {turn}");
+            assert_eq!(
+                done.writes,
+                [(amount(0), Op::Put("80".into()))].into(),
+                "{threads} threads, turn {turn}"
+            );
             assert_eq!(done.stats.fallbacks, 0);
         }
     }
@@ -242,12 +320,22 @@ struct Torn(MemoryState);
 
 impl StateRead for Torn {
     fn get(&self, key: &Key) -> Result<Option<Value>, StateError> {
-        if *key == word(99) { Err(StateError::Storage("disk on fire".into())) } else { self.0.get(key) }
+        if *key == word(99) {
+            Err(StateError::Storage("disk on fire".into()))
+        } else {
+            self.0.get(key)
+        }
     }
 }
 impl StateScan for Torn {
-    fn scan(&self, range: &KeyRange, visit: &mut dyn FnMut(&Key, &Value) -> Control) -> Result<(), StateError> {
-        if range.contains(&word(99)) { self.get(&word(99))?; }
+    fn scan(
+        &self,
+        range: &KeyRange,
+        visit: &mut dyn FnMut(&Key, &Value) -> Control,
+    ) -> Result<(), StateError> {
+        if range.contains(&word(99)) {
+            self.get(&word(99))?;
+        }
         self.0.scan(range, visit)
     }
 }
@@ -260,11 +348,20 @@ fn a_stale_run_may_panic_or_fail_and_nobody_hears_of_it() {
     let panics = Program::new([Step::AssertEqual(word(1), word(2)), Step::Put(word(3))]);
     let mut thrown = 0;
     for seed in seeds(60) {
-        let mut jobs = vec![same(word(1)), same(word(2)), panics.clone(), same(word(4)), panics.clone()];
+        let mut jobs = vec![
+            same(word(1)),
+            same(word(2)),
+            panics.clone(),
+            same(word(4)),
+            panics.clone(),
+        ];
         jobs.push(Program::new([Step::Delete(word(1)), Step::Delete(word(2))]));
         jobs.push(panics.clone());
         parallel_equals_serial(&base, &jobs, seed).unwrap();
-        let one = Parallel::new(1).with_faults(Faults { shuffle: Some(seed), ..Faults::default() });
+        let one = Parallel::new(1).with_faults(Faults {
+            shuffle: Some(seed),
+            ..Faults::default()
+        });
         thrown += run(&one, &base, &jobs, &mut Nothing).unwrap().stats.aborts;
     }
     assert!(thrown > 10, "the orders of work were too tame: {thrown}");
@@ -288,9 +385,16 @@ fn a_stale_run_may_meet_a_storage_error_and_nobody_hears_of_it() {
             Ok(put(word(3), "fine"))
         }),
     ];
-    let input = BlockInput { base: &base, jobs: &jobs, deferred: &DeferredKeys::default() };
+    let input = BlockInput {
+        base: &base,
+        jobs: &jobs,
+        deferred: &DeferredKeys::default(),
+    };
     for seed in 0..20 {
-        let one = Parallel::new(1).with_faults(Faults { shuffle: Some(seed), ..Faults::default() });
+        let one = Parallel::new(1).with_faults(Faults {
+            shuffle: Some(seed),
+            ..Faults::default()
+        });
         let done = one.execute(&input, &mut Nothing).unwrap();
         assert_eq!(done.writes[&word(3)], Op::Put("fine".into()));
         assert_eq!(done.stats.fallbacks, 0);
@@ -317,10 +421,18 @@ fn a_failure_at_the_head_is_the_blocks() {
     check(&[Step::Scan(words(0, 100), 1)], "storage: disk on fire");
     let range = format!("amount under {:?} out of range", amount(0));
     check(&[Step::Take(amount(0), 1)], &range);
-    let late = format!("transaction # deferred a change to {:?}, which settles at once", word(7));
+    let late = format!(
+        "transaction # deferred a change to {:?}, which settles at once",
+        word(7)
+    );
     check(&[Step::DeferAdd(word(7), 1)], &late);
     // An error that the job hides is no error, at the head either.
-    parallel_equals_serial(&base, &[fine.clone(), Program::new([Step::GetHidingErrors(word(99))])], 1).unwrap();
+    parallel_equals_serial(
+        &base,
+        &[fine.clone(), Program::new([Step::GetHidingErrors(word(99))])],
+        1,
+    )
+    .unwrap();
 }
 
 #[test]
@@ -329,7 +441,11 @@ fn a_settle_that_fails_or_panics_stops_the_block() {
     impl Settle<Program> for Bad {
         fn settle(&mut self, index: TxIndex, _: &Program, _: &mut Outcome<u64>) -> Result<(), StateError> {
             assert!(!(self.0 && index == 3), "settle panics");
-            if index == 3 { Err(StateError::Storage("settle fails".into())) } else { Ok(()) }
+            if index == 3 {
+                Err(StateError::Storage("settle fails".into()))
+            } else {
+                Ok(())
+            }
         }
     }
     let jobs = vec![Program::new([Step::Put(word(1))]); 6];
@@ -338,7 +454,12 @@ fn a_settle_that_fails_or_panics_stops_the_block() {
         let executor = Parallel::new(threads);
         let panic = run(&executor, &base, &jobs, &mut Bad(true)).unwrap_err();
         assert!(matches!(panic, ExecError::Panic { index: 3, .. }), "{panic}");
-        assert_eq!(run(&executor, &base, &jobs, &mut Bad(false)).unwrap_err().to_string(), "storage: settle fails");
+        assert_eq!(
+            run(&executor, &base, &jobs, &mut Bad(false))
+                .unwrap_err()
+                .to_string(),
+            "storage: settle fails"
+        );
     }
 }
 
@@ -350,7 +471,10 @@ fn one_worker_gets_to_the_end() {
         jobs.push(Program::new([Step::Get(fees()), Step::Increment(amount(0))]));
         jobs.push(Program::new([Step::GetAny(3), Step::PutAny(3)]));
         // Declares what it never writes, and waits for what never comes.
-        jobs.push(Program { access: Program::new([Step::Put(word(round))]).declared().access, ..Program::default() });
+        jobs.push(Program {
+            access: Program::new([Step::Put(word(round))]).declared().access,
+            ..Program::default()
+        });
         jobs.push(Program::new([Step::Get(word(round)), Step::Scan(words(0, 99), 9)]).declared());
     }
     let base = MemoryState::default();
@@ -358,6 +482,13 @@ fn one_worker_gets_to_the_end() {
     let (want, _) = plain(run(&Serial, &base, &jobs, &mut Nothing));
     let (got, stats) = plain(run(&one, &base, &jobs, &mut Nothing));
     assert_eq!(got, want);
-    assert_eq!(stats, Stats { executions: 200, ..Stats::default() }, "one worker is always at the head");
+    assert_eq!(
+        stats,
+        Stats {
+            executions: 200,
+            ..Stats::default()
+        },
+        "one worker is always at the head"
+    );
     parallel_equals_serial(&base, &jobs, 3).unwrap();
 }

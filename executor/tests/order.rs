@@ -17,7 +17,11 @@ fn check_runs_once(base: &MemoryState, jobs: &[Program], waits: bool) {
     for threads in THREADS {
         for _ in 0..20 {
             let got = stats(threads, base, jobs);
-            assert_eq!((got.executions, got.aborts, got.fallbacks), (jobs.len() as u64, 0, 0), "{threads} threads");
+            assert_eq!(
+                (got.executions, got.aborts, got.fallbacks),
+                (jobs.len() as u64, 0, 0),
+                "{threads} threads"
+            );
             assert!(waits || got.waits == 0, "{threads} threads: {got:?}");
         }
     }
@@ -27,38 +31,62 @@ fn check_runs_once(base: &MemoryState, jobs: &[Program], waits: bool) {
 fn disjoint_jobs_run_once_and_wait_for_nobody() {
     let mut base = MemoryState::default();
     (0..200).for_each(|id| drop(base.0.insert(amount(id), Value::from("100"))));
-    let pays = |i: u8| Program::new([Step::Move(amount(2 * i), amount(2 * i + 1), 7), Step::DeferAdd(fees(), 3)]);
+    let pays = |i: u8| {
+        Program::new([
+            Step::Move(amount(2 * i), amount(2 * i + 1), 7),
+            Step::DeferAdd(fees(), 3),
+        ])
+    };
     let jobs: Vec<_> = (0..100).map(|i| pays(i).declared()).collect();
     check_runs_once(&base, &jobs, false);
     // With ranges of their own, as delegators have.
     let own = |i: u8, n: u8| Key::new(STORE, &[b"d", &[i, n]]);
     let delegates = |i: u8| {
         let range = KeyRange::prefix(STORE, &[b'd', i]);
-        Program::new([Step::Scan(range, 9), Step::Put(own(i, 1)), Step::Delete(own(i, 0))]).declared()
+        Program::new([
+            Step::Scan(range, 9),
+            Step::Put(own(i, 1)),
+            Step::Delete(own(i, 0)),
+        ])
+        .declared()
     };
     check_runs_once(&base, &(0..100).map(delegates).collect::<Vec<_>>(), false);
 }
 
 #[test]
 fn adds_to_one_amount_wait_for_nobody() {
-    let jobs: Vec<_> = (0..100).map(|i| Program::new([Step::Add(amount(0), i)]).declared()).collect();
+    let jobs: Vec<_> = (0..100)
+        .map(|i| Program::new([Step::Add(amount(0), i)]).declared())
+        .collect();
     check_runs_once(&MemoryState::default(), &jobs, false);
-    let undeclared: Vec<_> = (0..100).map(|i| Program::new([Step::Add(amount(0), i)])).collect();
+    let undeclared: Vec<_> = (0..100)
+        .map(|i| Program::new([Step::Add(amount(0), i)]))
+        .collect();
     check_runs_once(&MemoryState::default(), &undeclared, false);
 }
 
 #[test]
 fn a_declared_chain_runs_in_order_and_nothing_is_thrown_away() {
-    let jobs: Vec<_> = (0..100).map(|_| Program::new([Step::Increment(amount(0))]).declared()).collect();
+    let jobs: Vec<_> = (0..100)
+        .map(|_| Program::new([Step::Increment(amount(0))]).declared())
+        .collect();
     check_runs_once(&MemoryState::default(), &jobs, true);
     // A reader of an amount waits for those who add to it, a scan for those who write inside it and the other way about.
     let last = |i: u8| Key::new(STORE, &[b"d", &[i]]);
     let range = KeyRange::prefix(STORE, b"d");
-    let odd = KeyRange { store: STORE, start: b"d\0".to_vec(), end: Some(b"d\x7f".to_vec()), descending: true };
+    let odd = KeyRange {
+        store: STORE,
+        start: b"d\0".to_vec(),
+        end: Some(b"d\x7f".to_vec()),
+        descending: true,
+    };
     let jobs: Vec<_> = (0..99)
         .map(|i| match i % 3 {
             0 => Program::new([Step::Put(last(i))]),
-            1 => Program::new([Step::Scan(if i % 2 == 0 { range.clone() } else { odd.clone() }, 99), Step::Put(last(i))]),
+            1 => Program::new([
+                Step::Scan(if i % 2 == 0 { range.clone() } else { odd.clone() }, 99),
+                Step::Put(last(i)),
+            ]),
             _ => Program::new([Step::Get(last(i - 2)), Step::Put(last(i - 2))]),
         })
         .map(Program::declared)
@@ -72,7 +100,10 @@ fn who_reads_what_another_is_expected_to_write_parks() {
     for seed in 0..40 {
         let mut jobs = vec![Program::new([Step::Increment(amount(0))]).declared()];
         jobs.extend((0..6).map(|i| Program::new([Step::Get(amount(0)), Step::Put(word(i))])));
-        let one = Parallel::new(1).with_faults(Faults { shuffle: Some(seed), ..Faults::default() });
+        let one = Parallel::new(1).with_faults(Faults {
+            shuffle: Some(seed),
+            ..Faults::default()
+        });
         let (want, _) = plain(run(&Serial, &MemoryState::default(), &jobs, &mut Nothing));
         let (got, stats) = plain(run(&one, &MemoryState::default(), &jobs, &mut Nothing));
         assert_eq!(got, want);
@@ -84,7 +115,12 @@ fn who_reads_what_another_is_expected_to_write_parks() {
 
 #[test]
 fn a_wrong_declaration_costs_time_only() {
-    let lies = [Step::Put(word(1)), Step::Scan(words(0, 200), 9), Step::Add(amount(0), 1), Step::Get(fees())];
+    let lies = [
+        Step::Put(word(1)),
+        Step::Scan(words(0, 200), 9),
+        Step::Add(amount(0), 1),
+        Step::Get(fees()),
+    ];
     for seed in seeds(40) {
         let mut rng = Rng(seed);
         let base = some_state(&mut rng);
@@ -124,8 +160,16 @@ fn adds_and_puts_on_one_amount_fold_in_order() {
     let get = Step::Get(amount(0));
     let put = |v: &'static str| Step::PutValue(amount(0), v.into());
     let jobs: Vec<_> = [
-        vec![take(4)], vec![add(1)], vec![get.clone()], vec![put("2")], vec![take(2)], vec![get.clone()], vec![add(5)],
-        vec![Step::Delete(amount(0))], vec![add(7), get.clone()], vec![get, take(3)],
+        vec![take(4)],
+        vec![add(1)],
+        vec![get.clone()],
+        vec![put("2")],
+        vec![take(2)],
+        vec![get.clone()],
+        vec![add(5)],
+        vec![Step::Delete(amount(0))],
+        vec![add(7), get.clone()],
+        vec![get, take(3)],
     ]
     .map(Program::new)
     .into();
@@ -133,13 +177,28 @@ fn adds_and_puts_on_one_amount_fold_in_order() {
         let (_, writes) = parallel_equals_serial(&base, &jobs, seed).unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(writes[&amount(0)], Op::Put("4".into()));
         // Below zero for a moment is below zero, though a later transaction pays it back.
-        let debts = [vec![take(4)], vec![take(7)], vec![add(50)], vec![Step::Get(amount(0))]].map(Program::new);
+        let debts = [
+            vec![take(4)],
+            vec![take(7)],
+            vec![add(50)],
+            vec![Step::Get(amount(0))],
+        ]
+        .map(Program::new);
         let error = parallel_equals_serial(&base, &debts, seed).unwrap_err();
         assert_eq!(error, format!("amount under {:?} out of range", amount(0)));
         // Out of order it would be below zero; in order it never is.
-        let paid = [vec![add(50)], vec![take(55)], vec![Step::Get(amount(0)), Step::Put(word(1))]].map(Program::new);
+        let paid = [
+            vec![add(50)],
+            vec![take(55)],
+            vec![Step::Get(amount(0)), Step::Put(word(1))],
+        ]
+        .map(Program::new);
         let (_, writes) = parallel_equals_serial(&base, &paid, seed).unwrap();
         assert_eq!(writes[&amount(0)], Op::Put("5".into()));
+        // Not even for a job that hides the error.
+        let hides = Program::new([Step::GetHidingErrors(amount(0)), Step::Put(word(1))]);
+        let [add, take, _] = paid;
+        parallel_equals_serial(&base, &[add, take, hides], seed).unwrap();
     }
 }
 
@@ -149,22 +208,72 @@ fn whoever_reads_a_deferred_key_sees_all_that_settled_before() {
     let pay = Program::new([Step::DeferAdd(fees(), 3), Step::DeferAppend(queue(1))]);
     // The collector's own payment is an ordinary write to a deferred key.
     let spend = Program::new([Step::Move(fees(), amount(1), 1000), Step::DeferAdd(fees(), 1)]);
-    let blind = Program::new([Step::Add(fees(), 5), Step::DeferAppend(queue(0)), Step::PutValue(queue(0), "reset,".into())]);
-    let look = Program::new([Step::Get(fees()), Step::Scan(KeyRange::prefix(STORE, b"q"), 9), Step::Put(word(1))]);
+    let blind = Program::new([
+        Step::Add(fees(), 5),
+        Step::DeferAppend(queue(0)),
+        Step::PutValue(queue(0), "reset,".into()),
+    ]);
+    let look = Program::new([
+        Step::Get(fees()),
+        Step::Scan(KeyRange::prefix(STORE, b"q"), 9),
+        Step::Put(word(1)),
+    ]);
     for seed in seeds(30) {
         let mut jobs = Vec::new();
         for _ in 0..5 {
-            jobs.extend([pay.clone(), pay.clone(), look.clone(), spend.clone(), look.clone(), blind.clone(), pay.clone()]);
+            jobs.extend([
+                pay.clone(),
+                pay.clone(),
+                look.clone(),
+                spend.clone(),
+                look.clone(),
+                blind.clone(),
+                pay.clone(),
+            ]);
             jobs.push(look.clone().declared());
-            jobs.push(Program::new([Step::Scan(KeyRange::prefix(STORE, b"").descending(), 30)]));
+            jobs.push(Program::new([Step::Scan(
+                KeyRange::prefix(STORE, b"").descending(),
+                30,
+            )]));
         }
         let (outputs, writes) = parallel_equals_serial(&base, &jobs, seed).unwrap();
         // 15 payments of 3, 5 blind adds of 5, 5 spendings that give 1 back, of which one finds 1000 to spend.
         assert_eq!(writes[&fees()], Op::Put("75".into()));
         assert_eq!(writes[&amount(1)], Op::Put("1000".into()));
-        let Op::Put(reset) = &writes[&queue(0)] else { panic!("the queue is gone") };
-        assert!(reset.starts_with(b"reset,") && reset.len() > 6, "the write comes first, then what was deferred");
+        let Op::Put(reset) = &writes[&queue(0)] else {
+            panic!("the queue is gone")
+        };
+        assert!(
+            reset.starts_with(b"reset,") && reset.len() > 6,
+            "the write comes first, then what was deferred"
+        );
         assert_ne!(outputs[2], outputs[4]);
+    }
+}
+
+#[test]
+fn whoever_reads_a_deferred_key_waits_and_is_never_thrown_away() {
+    for read in [Step::Get(fees()), Step::Scan(KeyRange::prefix(STORE, b"q"), 9)] {
+        let pay = Program::new([Step::DeferAdd(fees(), 3), Step::DeferAppend(queue(1))]);
+        let mut waits = 0;
+        for seed in 0..30 {
+            let jobs = [
+                pay.clone(),
+                pay.clone(),
+                Program::new([read.clone()]),
+                pay.clone(),
+            ];
+            let one = Parallel::new(1).with_faults(Faults {
+                shuffle: Some(seed),
+                ..Faults::default()
+            });
+            let stats = run(&one, &MemoryState::default(), &jobs, &mut Nothing)
+                .unwrap()
+                .stats;
+            assert_eq!((stats.aborts, stats.executions), (0, 4 + stats.waits));
+            waits += stats.waits;
+        }
+        assert!(waits > 5, "{read:?}: {waits}");
     }
 }
 
@@ -174,11 +283,16 @@ fn later_jobs_see_the_outcome_that_settling_left() {
     for seed in seeds(30) {
         let writes = |i: u8| Program::new([Step::Get(word(i.wrapping_sub(1))), Step::Put(word(i))]);
         let reads = Program::new([Step::Scan(words(0, 255), usize::MAX), Step::Get(word(250))]);
-        let jobs: Vec<_> = (0..40).map(|i| if i % 4 == 3 { reads.clone() } else { writes(i) }).collect();
+        let jobs: Vec<_> = (0..40)
+            .map(|i| if i % 4 == 3 { reads.clone() } else { writes(i) })
+            .collect();
         parallel_equals_serial(&MemoryState::default(), &jobs, seed).unwrap();
         let mut meter = Meter::new(20);
         let done = run(&Parallel::new(2), &MemoryState::default(), &jobs, &mut meter).unwrap();
-        assert!(meter.used <= 20 && done.outputs.contains(&0), "nothing was cut off");
+        assert!(
+            meter.used <= 20 && done.outputs.contains(&0),
+            "nothing was cut off"
+        );
     }
 }
 
@@ -188,9 +302,15 @@ fn small_blocks_and_blocks_at_once_work() {
     let executor = Parallel::new(4);
     for len in 0..6 {
         let jobs = vec![Program::new([Step::Increment(amount(0))]); len];
-        assert_eq!(run(&executor, &base, &jobs, &mut Nothing).unwrap().outputs.len(), len);
+        assert_eq!(
+            run(&executor, &base, &jobs, &mut Nothing).unwrap().outputs.len(),
+            len
+        );
         let forced = executor.clone().with_faults(Faults::default());
-        assert_eq!(run(&forced, &base, &jobs, &mut Nothing).unwrap().outputs.len(), len);
+        assert_eq!(
+            run(&forced, &base, &jobs, &mut Nothing).unwrap().outputs.len(),
+            len
+        );
     }
     let jobs = vec![Program::new([Step::Increment(amount(0))]); 200];
     std::thread::scope(|scope| {

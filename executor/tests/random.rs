@@ -10,7 +10,7 @@ fn check(count: u64, len: u64, heat: u8) {
         let base = some_state(&mut rng);
         let len = 1 + rng.below(len) as usize;
         let jobs = some_block(&mut rng, len, heat);
-        parallel_equals_serial(&base, &jobs, seed).unwrap();
+        parallel_equals_serial(&base, &jobs, seed).expect("these blocks have no failures");
     }
 }
 
@@ -36,15 +36,22 @@ fn caught(faults: Faults) -> bool {
         let base = some_state(&mut rng);
         let jobs = some_block(&mut rng, 40, 4);
         let result = |executor: &dyn Fn() -> _| plain(executor()).0;
-        let shuffled = Parallel::new(1).with_faults(Faults { shuffle: Some(seed), ..faults });
-        result(&|| run(&Serial, &base, &jobs, &mut Nothing)) != result(&|| run(&shuffled, &base, &jobs, &mut Nothing))
+        let shuffled = Parallel::new(1).with_faults(Faults {
+            shuffle: Some(seed),
+            ..faults
+        });
+        result(&|| run(&Serial, &base, &jobs, &mut Nothing))
+            != result(&|| run(&shuffled, &base, &jobs, &mut Nothing))
     })
 }
 
 #[test]
 fn broken_validation_is_caught() {
     assert!(!caught(Faults::default()));
-    assert!(caught(Faults { skip_validation: true, ..Faults::default() }));
+    assert!(caught(Faults {
+        skip_validation: true,
+        ..Faults::default()
+    }));
 }
 
 #[test]
@@ -55,7 +62,10 @@ fn a_block_finishes_serially_when_the_machinery_fails() {
     let mut meter = Meter::new(100);
     let (want, _) = plain(run(&Serial, &base, &jobs, &mut meter));
     for (threads, at) in [(1, 0), (2, 30), (4, 59), (8, 7)] {
-        let broken = Parallel::new(threads).with_faults(Faults { break_at: Some(at), ..Faults::default() });
+        let broken = Parallel::new(threads).with_faults(Faults {
+            break_at: Some(at),
+            ..Faults::default()
+        });
         let mut other = Meter::new(100);
         let (got, stats) = plain(run(&broken, &base, &jobs, &mut other));
         assert_eq!(got, want);

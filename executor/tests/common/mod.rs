@@ -1,9 +1,16 @@
 //! Small programs as jobs, blocks of them made from a seed, and "parallel equals serial".
-#![allow(dead_code, unreachable_pub, reason = "each test file is a crate of its own and uses a part")]
-use executor::{BlockInput, DeferredKeys, ExecError, Executed, Executor, Faults, Job, Outcome, Parallel, Serial, Settle, Stats};
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test file is a crate of its own and uses a part"
+)]
+use executor::{
+    BlockInput, DeferredKeys, ExecError, Executed, Executor, Faults, Job, Outcome, Parallel, Serial, Settle,
+    Stats,
+};
 use state::{
-    Access, Control, Deferral, Delta, Key, KeyRange, MemoryState, Overlay, StateError, StateRead, StateScan, StateWrite,
-    StoreId, TxIndex, Value, WriteSet, decode_amount,
+    Access, Control, Deferral, Delta, Key, KeyRange, MemoryState, Overlay, StateError, StateRead, StateScan,
+    StateWrite, StoreId, TxIndex, Value, WriteSet, decode_amount,
 };
 use types::U256;
 
@@ -28,11 +35,19 @@ pub fn queue(id: u8) -> Key {
     Key::new(STORE, &[b"q", &[id]])
 }
 pub fn deferred() -> DeferredKeys {
-    DeferredKeys { keys: vec![fees()], prefixes: vec![(STORE, b"q".to_vec())] }
+    DeferredKeys {
+        keys: vec![fees()],
+        prefixes: vec![(STORE, b"q".to_vec())],
+    }
 }
 /// The words from `from` up to, and without, `to`.
 pub fn words(from: u8, to: u8) -> KeyRange {
-    KeyRange { store: STORE, start: vec![b'w', from], end: Some(vec![b'w', to]), descending: false }
+    KeyRange {
+        store: STORE,
+        start: vec![b'w', from],
+        end: Some(vec![b'w', to]),
+        descending: false,
+    }
 }
 
 /// One step of a program. All that is read goes into the program's digest, and words written are made from it.
@@ -81,7 +96,10 @@ pub struct Program {
 
 impl Program {
     pub fn new(steps: impl IntoIterator<Item = Step>) -> Self {
-        Self { steps: steps.into_iter().collect(), access: Access::default() }
+        Self {
+            steps: steps.into_iter().collect(),
+            access: Access::default(),
+        }
     }
     /// The same, declaring what its steps name.
     pub fn declared(mut self) -> Self {
@@ -90,7 +108,9 @@ impl Program {
         for step in &self.steps {
             match step.clone() {
                 Step::Get(k) | Step::GetHidingErrors(k) => access.reads.push(k),
-                Step::Put(k) | Step::PutValue(k, _) | Step::Delete(k) | Step::Increment(k) => access.writes.push(k),
+                Step::Put(k) | Step::PutValue(k, _) | Step::Delete(k) | Step::Increment(k) => {
+                    access.writes.push(k)
+                }
                 Step::Add(k, _) | Step::Take(k, _) => access.adds.push(k),
                 Step::Move(from, to, _) => {
                     access.writes.push(from);
@@ -112,7 +132,9 @@ struct Digest(u64);
 impl Digest {
     fn mix(&mut self, bytes: &[u8]) {
         for b in bytes.iter().chain(&[0x5c]) {
-            self.0 = (self.0 ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3).rotate_left(23);
+            self.0 = (self.0 ^ u64::from(*b))
+                .wrapping_mul(0x0100_0000_01b3)
+                .rotate_left(23);
         }
     }
     fn read(&mut self, value: Option<&Value>) {
@@ -172,7 +194,11 @@ impl Job for Program {
                         digest.mix(key.bytes());
                         digest.mix(value);
                         left -= 1;
-                        if left == 0 { Control::Break(()) } else { Control::Continue(()) }
+                        if left == 0 {
+                            Control::Break(())
+                        } else {
+                            Control::Continue(())
+                        }
                     })?;
                 }
                 Step::ScanAndGet(range) => {
@@ -190,12 +216,21 @@ impl Job for Program {
                     })?;
                     error.map_or(Ok(()), Err)?;
                 }
-                Step::DeferAdd(key, n) => state.defer(Deferral::Add(key.clone(), Delta::plus(U256::from(*n)))),
+                Step::DeferAdd(key, n) => {
+                    state.defer(Deferral::Add(key.clone(), Delta::plus(U256::from(*n))))
+                }
                 Step::DeferAppend(key) => {
-                    state.defer(Deferral::Append(key.clone(), Value::from(format!("{},", digest.0 % 100))));
+                    state.defer(Deferral::Append(
+                        key.clone(),
+                        Value::from(format!("{},", digest.0 % 100)),
+                    ));
                 }
                 Step::FailIf(n) if digest.0.is_multiple_of(*n) => {
-                    return Ok(Outcome { writes: WriteSet::new(), deferred: Vec::new(), output: digest.0 });
+                    return Ok(Outcome {
+                        writes: WriteSet::new(),
+                        deferred: Vec::new(),
+                        output: digest.0,
+                    });
                 }
                 Step::StopIf(n) if digest.0.is_multiple_of(*n) => break,
                 Step::FailIf(_) | Step::StopIf(_) => {}
@@ -209,7 +244,11 @@ impl Job for Program {
             }
         }
         let buffered = state.finish()?;
-        Ok(Outcome { writes: buffered.writes, deferred: buffered.deferred, output: digest.0 })
+        Ok(Outcome {
+            writes: buffered.writes,
+            deferred: buffered.deferred,
+            output: digest.0,
+        })
     }
 }
 
@@ -223,7 +262,11 @@ pub struct Meter {
 
 impl Meter {
     pub fn new(limit: u64) -> Self {
-        Self { used: 0, limit, seen: Vec::new() }
+        Self {
+            used: 0,
+            limit,
+            seen: Vec::new(),
+        }
     }
 }
 
@@ -238,7 +281,9 @@ impl Settle<Program> for Meter {
         } else {
             self.used += cost;
             // Numbers are given out in order: no run can know them.
-            outcome.writes.insert(word(250), state::Op::Put(Value::from(self.used.to_string())));
+            outcome
+                .writes
+                .insert(word(250), state::Op::Put(Value::from(self.used.to_string())));
         }
         Ok(())
     }
@@ -260,7 +305,14 @@ pub fn run(
     jobs: &[Program],
     settle: &mut dyn Settle<Program>,
 ) -> Result<Executed<u64>, ExecError> {
-    executor.execute(&BlockInput { base, jobs, deferred: &deferred() }, settle)
+    executor.execute(
+        &BlockInput {
+            base,
+            jobs,
+            deferred: &deferred(),
+        },
+        settle,
+    )
 }
 
 /// A result to compare: all but the counters.
@@ -277,9 +329,15 @@ pub fn plain(result: Result<Executed<u64>, ExecError>) -> (Plain, Stats) {
 /// one thread that picks its work in an order drawn from `seed`.
 pub fn parallel_equals_serial(base: &(dyn StateScan + Sync), jobs: &[Program], seed: u64) -> Plain {
     let executors: Vec<Parallel> = THREADS.map(Parallel::new).into();
-    let shuffled = Faults { shuffle: Some(seed), ..Faults::default() };
+    let shuffled = Faults {
+        shuffle: Some(seed),
+        ..Faults::default()
+    };
     let one = Parallel::new(1);
-    let others = [one.clone().with_faults(Faults::default()), one.with_faults(shuffled)];
+    let others = [
+        one.clone().with_faults(Faults::default()),
+        one.with_faults(shuffled),
+    ];
     let mut first = None;
     for limit in [u64::MAX, 2 * jobs.len() as u64] {
         let mut meter = Meter::new(limit);
@@ -289,7 +347,11 @@ pub fn parallel_equals_serial(base: &(dyn StateScan + Sync), jobs: &[Program], s
             let (got, stats) = plain(run(executor, base, jobs, &mut other));
             let what = format!("{executor:?}, limit {limit}, BRAID_SEED={seed}");
             assert_eq!(got, want, "{what}");
-            assert_eq!((&other.seen, other.used), (&meter.seen, meter.used), "settled otherwise: {what}");
+            assert_eq!(
+                (&other.seen, other.used),
+                (&meter.seen, meter.used),
+                "settled otherwise: {what}"
+            );
             assert_eq!(stats.fallbacks, 0, "{what}");
         }
         first.get_or_insert(want);
@@ -317,7 +379,10 @@ impl Rng {
 }
 
 /// The seeds to try: `BRAID_SEED` alone where it is set, else `count` from a fixed start.
-#[allow(clippy::disallowed_methods, reason = "tests only: replays what a failed run printed")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "tests only: replays what a failed run printed"
+)]
 pub fn seeds(count: u64) -> Vec<u64> {
     match std::env::var("BRAID_SEED") {
         Ok(seed) => vec![seed.parse().expect("BRAID_SEED is a number")],
@@ -330,7 +395,8 @@ pub fn some_state(rng: &mut Rng) -> MemoryState {
     let mut base = MemoryState::default();
     for id in 0..8 {
         if rng.below(4) > 0 {
-            base.0.insert(amount(id), Value::from((1 + rng.below(50)).to_string()));
+            base.0
+                .insert(amount(id), Value::from((1 + rng.below(50)).to_string()));
         }
     }
     for id in 0..24 {
@@ -346,13 +412,18 @@ pub fn some_state(rng: &mut Rng) -> MemoryState {
 pub fn some_block(rng: &mut Rng, len: usize, heat: u8) -> Vec<Program> {
     (0..len)
         .map(|_| {
-            let steps = (0..1 + rng.below(6)).map(|_| some_step(rng, heat)).collect::<Vec<_>>();
+            let steps = (0..1 + rng.below(6))
+                .map(|_| some_step(rng, heat))
+                .collect::<Vec<_>>();
             let program = Program::new(steps);
             // Some say what they touch, some do not, some lie.
             match rng.below(4) {
                 0 | 1 => program.declared(),
                 2 => program,
-                _ => Program { access: Program::new([some_step(rng, heat)]).declared().access, ..program },
+                _ => Program {
+                    access: Program::new([some_step(rng, heat)]).declared().access,
+                    ..program
+                },
             }
         })
         .collect()
@@ -364,7 +435,11 @@ fn some_step(rng: &mut Rng, heat: u8) -> Step {
     let n = 1 + rng.below(20);
     let from = rng.byte(heat);
     let range = words(from, from + 1 + rng.byte(heat));
-    let range = if rng.below(2) == 0 { range } else { range.descending() };
+    let range = if rng.below(2) == 0 {
+        range
+    } else {
+        range.descending()
+    };
     match rng.below(36) {
         0..=3 => Step::Get(w),
         4..=5 => Step::GetAny(heat),
@@ -380,9 +455,27 @@ fn some_step(rng: &mut Rng, heat: u8) -> Step {
         26 => Step::ScanAndGet(range),
         27..=28 => Step::DeferAdd(fees(), n),
         29 => Step::DeferAppend(queue(rng.byte(3))),
-        30 => if rng.below(3) == 0 { Step::Get(fees()) } else { Step::Get(a) },
-        31 => if rng.below(3) == 0 { Step::Scan(KeyRange::prefix(STORE, b"q"), 9) } else { Step::Get(w) },
-        32 => if rng.below(3) == 0 { Step::Move(fees(), to, n) } else { Step::Move(to, a, n) },
+        30 => {
+            if rng.below(3) == 0 {
+                Step::Get(fees())
+            } else {
+                Step::Get(a)
+            }
+        }
+        31 => {
+            if rng.below(3) == 0 {
+                Step::Scan(KeyRange::prefix(STORE, b"q"), 9)
+            } else {
+                Step::Get(w)
+            }
+        }
+        32 => {
+            if rng.below(3) == 0 {
+                Step::Move(fees(), to, n)
+            } else {
+                Step::Move(to, a, n)
+            }
+        }
         33 => Step::FailIf(3),
         34 => Step::StopIf(3),
         _ => Step::Spin(200),
