@@ -20,7 +20,11 @@ pub fn access(tx: &EvmTx, env: &Env, state: Option<&dyn StateRead>) -> Access {
     match tx.to() {
         None => {
             let made = tx.sender.create(tx.nonce());
-            access.writes.extend([x_auth::account_key(&made), keys::code_hash_key(&made), balance(&made)]);
+            access.writes.extend([
+                x_auth::account_key(&made),
+                keys::code_hash_key(&made),
+                balance(&made),
+            ]);
         }
         Some(to) => {
             access.reads.push(keys::code_hash_key(&to));
@@ -32,18 +36,26 @@ pub fn access(tx: &EvmTx, env: &Env, state: Option<&dyn StateRead>) -> Access {
                 access.adds.push(balance(&to));
             } else if to != tx.sender {
                 let reads = [x_auth::account_key(&to), balance(&to)];
-                if tx.value().is_zero() { access.reads.extend(reads) } else { access.writes.extend(reads) }
+                if tx.value().is_zero() {
+                    access.reads.extend(reads)
+                } else {
+                    access.writes.extend(reads)
+                }
             }
         }
     }
     for item in tx.envelope.access_list().into_iter().flat_map(|list| list.iter()) {
         for slot in &item.storage_keys {
-            access.writes.push(keys::slot_key(&item.address, &U256::from_be_bytes(slot.0), 0));
+            access
+                .writes
+                .push(keys::slot_key(&item.address, &U256::from_be_bytes(slot.0), 0));
         }
     }
     for authorization in tx.envelope.authorization_list().into_iter().flatten() {
         if let Ok(authority) = authorization.recover_authority() {
-            access.writes.extend([x_auth::account_key(&authority), keys::code_hash_key(&authority)]);
+            access
+                .writes
+                .extend([x_auth::account_key(&authority), keys::code_hash_key(&authority)]);
         }
     }
     access

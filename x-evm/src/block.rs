@@ -8,7 +8,11 @@ use types::B256;
 /// The receipt of a transaction of type `tx_type` (0 to 4), where `gas_cumulative` counts the block's gas up to and
 /// with it.
 pub fn receipt(tx_type: u8, success: bool, gas_cumulative: u64, logs: Vec<Log>) -> ReceiptEnvelope {
-    let receipt = Receipt { status: Eip658Value::Eip658(success), cumulative_gas_used: gas_cumulative, logs };
+    let receipt = Receipt {
+        status: Eip658Value::Eip658(success),
+        cumulative_gas_used: gas_cumulative,
+        logs,
+    };
     let kind = TxType::try_from(tx_type).unwrap_or(TxType::Legacy);
     ReceiptEnvelope::from_typed(kind, receipt.with_bloom())
 }
@@ -20,7 +24,9 @@ pub fn receipts_root(receipts: &[ReceiptEnvelope]) -> B256 {
 
 /// The header's `logsBloom`.
 pub fn logs_bloom(receipts: &[ReceiptEnvelope]) -> Bloom {
-    receipts.iter().fold(Bloom::ZERO, |bloom, receipt| bloom | receipt.bloom())
+    receipts
+        .iter()
+        .fold(Bloom::ZERO, |bloom, receipt| bloom | receipt.bloom())
 }
 
 /// The header's `transactionsRoot`.

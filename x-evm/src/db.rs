@@ -31,8 +31,10 @@ impl CodeCache {
             return Ok(code.clone());
         }
         let bytes = keys::code(state, &hash)?;
-        let code = Bytecode::new_raw_checked(bytes.into())
-            .map_err(|e| StateError::Corrupt { key: keys::code_key(&hash), why: e.to_string() })?;
+        let code = Bytecode::new_raw_checked(bytes.into()).map_err(|e| StateError::Corrupt {
+            key: keys::code_key(&hash),
+            why: e.to_string(),
+        })?;
         if self.0.len() >= Self::MOST {
             self.0.clear();
         }
@@ -65,11 +67,21 @@ impl Database for View<'_> {
         let empty = balance.is_zero() && nonce == 0 && code_hash == KECCAK_EMPTY;
         if empty {
             let marked = !self.env.spec().is_enabled_in(SpecId::SPURIOUS_DRAGON)
-                && self.state.get(&keys::empty_key(&address)).map_err(Failed)?.is_some();
+                && self
+                    .state
+                    .get(&keys::empty_key(&address))
+                    .map_err(Failed)?
+                    .is_some();
             return Ok(marked.then(AccountInfo::default));
         }
         let code = (code_hash == KECCAK_EMPTY).then(Bytecode::default);
-        Ok(Some(AccountInfo { balance, nonce, code_hash, code, account_id: None }))
+        Ok(Some(AccountInfo {
+            balance,
+            nonce,
+            code_hash,
+            code,
+            account_id: None,
+        }))
     }
 
     fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, Failed> {
@@ -77,7 +89,11 @@ impl Database for View<'_> {
     }
 
     fn storage(&mut self, address: Address, slot: StorageKey) -> Result<StorageValue, Failed> {
-        let epoch = if self.env.spec().is_enabled_in(SpecId::CANCUN) { 0 } else { keys::epoch(self.state, &address)? };
+        let epoch = if self.env.spec().is_enabled_in(SpecId::CANCUN) {
+            0
+        } else {
+            keys::epoch(self.state, &address)?
+        };
         Ok(keys::slot(self.state, &address, &slot, epoch)?)
     }
 

@@ -35,8 +35,16 @@ mod tests {
         let u = |v: u64| U256::from(v);
         let gwei = 1_000_000_000;
         // From the EIP's reference tests (geth consensus/misc/eip1559 TestCalcBaseFee).
-        for (used, want) in [(10_000_000, gwei), (9_000_000, 987_500_000), (11_000_000, 1_012_500_000)] {
-            assert_eq!(next_base_fee(used, 20_000_000, u(gwei), U256::ZERO), u(want), "{used}");
+        for (used, want) in [
+            (10_000_000, gwei),
+            (9_000_000, 987_500_000),
+            (11_000_000, 1_012_500_000),
+        ] {
+            assert_eq!(
+                next_base_fee(used, 20_000_000, u(gwei), U256::ZERO),
+                u(want),
+                "{used}"
+            );
         }
         assert_eq!(next_base_fee(0, 20_000_000, u(gwei), u(gwei)), u(gwei));
         assert_eq!(next_base_fee(20_000_000, 20_000_000, u(1), U256::ZERO), u(2));

@@ -62,7 +62,10 @@ impl Env {
             difficulty: U256::ZERO,
             prevrandao: Some(block.prev_randao),
             // Blob gas is never used: the price stays at its minimum of 1.
-            blob_excess_gas_and_price: Some(BlobExcessGasAndPrice { excess_blob_gas: 0, blob_gasprice: 1 }),
+            blob_excess_gas_and_price: Some(BlobExcessGasAndPrice {
+                excess_blob_gas: 0,
+                blob_gasprice: 1,
+            }),
             ..BlockEnv::default()
         };
         Self {

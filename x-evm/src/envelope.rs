@@ -108,7 +108,9 @@ pub enum EnvelopeError {
         hash: String,
     },
     /// An Ethereum message among others, or an option without a message.
-    #[error("an Ethereum transaction's envelope holds one MsgEthereumTx and one ExtensionOptionsEthereumTx, and nothing else")]
+    #[error(
+        "an Ethereum transaction's envelope holds one MsgEthereumTx and one ExtensionOptionsEthereumTx, and nothing else"
+    )]
     Shape,
     /// The inner transaction is refused.
     #[error(transparent)]
@@ -118,23 +120,43 @@ pub enum EnvelopeError {
 /// The Cosmos transaction around `tx`: one message, the option, no signatures, fee = gas limit × fee cap of the base
 /// denomination.
 pub fn wrap(tx: &EvmTx, config: &ChainConfig) -> Bytes {
-    let msg = MsgEthereumTx { from: Bytes::copy_from_slice(tx.sender.as_slice()), raw: tx.raw.clone() };
+    let msg = MsgEthereumTx {
+        from: Bytes::copy_from_slice(tx.sender.as_slice()),
+        raw: tx.raw.clone(),
+    };
     let body = TxBody {
-        messages: vec![Any { type_url: MSG_TYPE.into(), value: msg.encode_to_vec() }],
-        extension_options: vec![Any { type_url: OPTION_TYPE.into(), value: Vec::new() }],
+        messages: vec![Any {
+            type_url: MSG_TYPE.into(),
+            value: msg.encode_to_vec(),
+        }],
+        extension_options: vec![Any {
+            type_url: OPTION_TYPE.into(),
+            value: Vec::new(),
+        }],
         ..TxBody::default()
     };
     let fee = U256::from(tx.fee_cap()).saturating_mul(U256::from(tx.gas_limit()));
     let amount = if fee.is_zero() {
         Vec::new()
     } else {
-        vec![Coin { denom: config.base_denom.clone(), amount: fee.to_string() }]
+        vec![Coin {
+            denom: config.base_denom.clone(),
+            amount: fee.to_string(),
+        }]
     };
     let auth = AuthInfo {
-        fee: Some(Fee { amount, gas_limit: tx.gas_limit(), ..Fee::default() }),
+        fee: Some(Fee {
+            amount,
+            gas_limit: tx.gas_limit(),
+            ..Fee::default()
+        }),
         ..AuthInfo::default()
     };
-    let raw = TxRaw { body_bytes: body.encode_to_vec(), auth_info_bytes: auth.encode_to_vec(), signatures: Vec::new() };
+    let raw = TxRaw {
+        body_bytes: body.encode_to_vec(),
+        auth_info_bytes: auth.encode_to_vec(),
+        signatures: Vec::new(),
+    };
     raw.encode_to_vec().into()
 }
 
@@ -144,20 +166,27 @@ pub fn unwrap(bytes: &[u8], config: &ChainConfig) -> Result<Option<EvmTx>, Envel
     let decode = |e: prost::DecodeError| EnvelopeError::Decode(e.to_string());
     let raw = TxRaw::decode(bytes).map_err(decode)?;
     let body = TxBody::decode(raw.body_bytes.as_slice()).map_err(decode)?;
-    let options = body.extension_options.iter().chain(&body.non_critical_extension_options);
+    let options = body
+        .extension_options
+        .iter()
+        .chain(&body.non_critical_extension_options);
     let marked = options.into_iter().any(|o| o.type_url == OPTION_TYPE);
     let has_message = body.messages.iter().any(|m| m.type_url == MSG_TYPE);
     if !marked && !has_message {
         return Ok(None);
     }
-    let [message] = body.messages.as_slice() else { return Err(EnvelopeError::Shape) };
+    let [message] = body.messages.as_slice() else {
+        return Err(EnvelopeError::Shape);
+    };
     if !marked || message.type_url != MSG_TYPE {
         return Err(EnvelopeError::Shape);
     }
     let msg = MsgEthereumTx::decode(message.value.as_slice()).map_err(decode)?;
     let tx = EvmTx::decode(&msg.raw, config.evm_chain_id)?;
     if wrap(&tx, config) != bytes {
-        return Err(EnvelopeError::NotCanonical { hash: tx.hash.to_string() });
+        return Err(EnvelopeError::NotCanonical {
+            hash: tx.hash.to_string(),
+        });
     }
     Ok(Some(tx))
 }

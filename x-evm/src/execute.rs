@@ -72,12 +72,18 @@ pub fn execute(
         Ok(ran) => ran,
         Err(EVMError::Transaction(reason)) => {
             let outcome = Outcome::Invalid(Invalid::of(&reason, env, tx));
-            return Ok(Executed { writes: WriteSet::new(), deferred: Vec::new(), outcome });
+            return Ok(Executed {
+                writes: WriteSet::new(),
+                deferred: Vec::new(),
+                outcome,
+            });
         }
         Err(other) => return Err(fatal(other)),
     };
     let mut included = included(tx, &ran.result, price);
-    let fee = U256::from(price).checked_mul(U256::from(included.gas_used)).ok_or_else(overflow)?;
+    let fee = U256::from(price)
+        .checked_mul(U256::from(included.gas_used))
+        .ok_or_else(overflow)?;
     let (collector, credit) = match env.fees {
         Fees::Collector(collector) => (collector, fee),
         Fees::Beneficiary => (env.block.beneficiary, tip(env, price, included.gas_used)?),
@@ -91,9 +97,13 @@ pub fn execute(
         vec![Deferral::Add(key, Delta::plus(credit))]
     };
     if charged.is_some() {
-        included.events = events(env, tx, collector, credit, &ran.transfers);
+        included.events = events(env, tx, credit, &ran.transfers);
     }
-    Ok(Executed { writes, deferred, outcome: Outcome::Included(Box::new(included)) })
+    Ok(Executed {
+        writes,
+        deferred,
+        outcome: Outcome::Included(Box::new(included)),
+    })
 }
 
 fn overflow() -> StateError {
@@ -109,9 +119,18 @@ pub(crate) fn fatal(error: EvmError) -> StateError {
 }
 
 fn tip(env: &Env, price: u128, gas_used: u64) -> Result<U256, StateError> {
-    let base = if env.spec().is_enabled_in(revm::primitives::hardfork::SpecId::LONDON) { env.block.basefee } else { 0 };
+    let base = if env
+        .spec()
+        .is_enabled_in(revm::primitives::hardfork::SpecId::LONDON)
+    {
+        env.block.basefee
+    } else {
+        0
+    };
     let tip = price.saturating_sub(u128::from(base));
-    U256::from(tip).checked_mul(U256::from(gas_used)).ok_or_else(overflow)
+    U256::from(tip)
+        .checked_mul(U256::from(gas_used))
+        .ok_or_else(overflow)
 }
 
 /// The recipient, where this is a plain payment whose recipient's balance nothing observes: it has no code and is
@@ -124,7 +143,10 @@ fn payee(view: &dyn StateScan, env: &Env, tx: &EvmTx) -> Result<Option<Address>,
         return Ok(None);
     }
     // Existence of an empty account is a fact of its own before Spurious Dragon.
-    if !env.spec().is_enabled_in(revm::primitives::hardfork::SpecId::SPURIOUS_DRAGON) {
+    if !env
+        .spec()
+        .is_enabled_in(revm::primitives::hardfork::SpecId::SPURIOUS_DRAGON)
+    {
         return Ok(None);
     }
     if env.fees == Fees::Beneficiary && to == env.block.beneficiary {
@@ -151,27 +173,48 @@ fn included(tx: &EvmTx, result: &ExecutionResult, price: u128) -> Included {
     match result {
         ExecutionResult::Success { logs, output, .. } => {
             let (Output::Call(data) | Output::Create(data, _)) = output;
-            Included { success: true, logs: logs.clone(), output: revert::bytes(data), ..base }
+            Included {
+                success: true,
+                logs: logs.clone(),
+                output: revert::bytes(data),
+                ..base
+            }
         }
-        ExecutionResult::Revert { output, .. } => {
-            Included { output: revert::bytes(output), vm_error: Some("execution reverted".into()), ..base }
-        }
-        ExecutionResult::Halt { reason, .. } => Included { vm_error: Some(revert::halt_message(reason)), ..base },
+        ExecutionResult::Revert { output, .. } => Included {
+            output: revert::bytes(output),
+            vm_error: Some("execution reverted".into()),
+            ..base
+        },
+        ExecutionResult::Halt { reason, .. } => Included {
+            vm_error: Some(revert::halt_message(reason)),
+            ..base
+        },
     }
 }
 
 /// The bank's events (SDK x/bank/types/events.go), so that Cosmos indexers see value that the EVM moved.
-fn events(env: &Env, tx: &EvmTx, collector: Address, fee: U256, transfers: &[Transfer]) -> Vec<Event> {
+fn events(env: &Env, tx: &EvmTx, fee: U256, transfers: &[Transfer]) -> Vec<Event> {
     let text = |who: &Address| bech32_address(&env.config.bech32_prefix, who);
     let coin = |amount| Coin::new(amount, env.config.base_denom.clone()).to_string();
     let mut out = Vec::with_capacity(3 * transfers.len() + 1);
     for Transfer { from, to, value } in transfers {
         let (from, to, amount) = (text(from), text(to), coin(*value));
-        out.push(Event::new("coin_spent", [("spender", from.clone()), ("amount", amount.clone())]));
-        out.push(Event::new("coin_received", [("receiver", to.clone()), ("amount", amount.clone())]));
-        out.push(Event::new("transfer", [("recipient", to), ("sender", from), ("amount", amount)]));
+        out.push(Event::new(
+            "coin_spent",
+            [("spender", from.clone()), ("amount", amount.clone())],
+        ));
+        out.push(Event::new(
+            "coin_received",
+            [("receiver", to.clone()), ("amount", amount.clone())],
+        ));
+        out.push(Event::new(
+            "transfer",
+            [("recipient", to), ("sender", from), ("amount", amount)],
+        ));
     }
-    let _ = collector;
-    out.push(Event::new("tx", [("fee", coin(fee)), ("fee_payer", text(&tx.sender))]));
+    out.push(Event::new(
+        "tx",
+        [("fee", coin(fee)), ("fee_payer", text(&tx.sender))],
+    ));
     out
 }

@@ -17,21 +17,28 @@ pub struct Invalid {
 
 impl Invalid {
     pub(crate) fn new(code: u32, message: impl Into<String>) -> Self {
-        Self { codespace: "sdk", code, message: message.into() }
+        Self {
+            codespace: "sdk",
+            code,
+            message: message.into(),
+        }
     }
     pub(crate) fn of(reason: &InvalidTransaction, env: &Env, tx: &EvmTx) -> Self {
         use InvalidTransaction as I;
         let who = tx.sender;
         let (code, message) = match reason {
-            I::NonceTooLow { tx, state } => {
-                (codes::WRONG_SEQUENCE, format!("nonce too low: next nonce {state}, tx nonce {tx}"))
-            }
-            I::NonceTooHigh { tx, state } => {
-                (codes::WRONG_SEQUENCE, format!("nonce too high: next nonce {state}, tx nonce {tx}"))
-            }
-            I::NonceOverflowInTransaction => {
-                (codes::WRONG_SEQUENCE, format!("nonce has max value: address {who}, nonce: {}", tx.nonce()))
-            }
+            I::NonceTooLow { tx, state } => (
+                codes::WRONG_SEQUENCE,
+                format!("nonce too low: next nonce {state}, tx nonce {tx}"),
+            ),
+            I::NonceTooHigh { tx, state } => (
+                codes::WRONG_SEQUENCE,
+                format!("nonce too high: next nonce {state}, tx nonce {tx}"),
+            ),
+            I::NonceOverflowInTransaction => (
+                codes::WRONG_SEQUENCE,
+                format!("nonce has max value: address {who}, nonce: {}", tx.nonce()),
+            ),
             I::LackOfFundForMaxFee { fee, balance } => (
                 codes::INSUFFICIENT_FUNDS,
                 format!(
@@ -41,15 +48,22 @@ impl Invalid {
             ),
             I::OverflowPaymentInTransaction => (
                 codes::INSUFFICIENT_FUNDS,
-                format!("insufficient funds for gas * price + value: address {who} required balance exceeds 256 bits"),
+                format!(
+                    "insufficient funds for gas * price + value: address {who} required balance exceeds 256 bits"
+                ),
             ),
-            I::CallGasCostMoreThanGasLimit { initial_gas, gas_limit } => (
+            I::CallGasCostMoreThanGasLimit {
+                initial_gas,
+                gas_limit,
+            } => (
                 codes::OUT_OF_GAS,
                 format!("intrinsic gas too low: gas {gas_limit}, minimum needed {initial_gas}"),
             ),
             I::GasFloorMoreThanGasLimit { gas_floor, gas_limit } => (
                 codes::OUT_OF_GAS,
-                format!("insufficient gas for floor data gas cost: gas {gas_limit}, minimum needed {gas_floor}"),
+                format!(
+                    "insufficient gas for floor data gas cost: gas {gas_limit}, minimum needed {gas_floor}"
+                ),
             ),
             I::GasPriceLessThanBasefee => (
                 codes::INSUFFICIENT_FEE,
@@ -70,11 +84,16 @@ impl Invalid {
             ),
             I::CallerGasLimitMoreThanBlock => (
                 codes::INVALID_GAS_LIMIT,
-                format!("exceeds block gas limit: gas {}, limit {}", tx.gas_limit(), env.block.gas_limit),
+                format!(
+                    "exceeds block gas limit: gas {}, limit {}",
+                    tx.gas_limit(),
+                    env.block.gas_limit
+                ),
             ),
-            I::TxGasLimitGreaterThanCap { gas_limit, cap } => {
-                (codes::INVALID_GAS_LIMIT, format!("transaction gas limit too high (cap: {cap}, tx: {gas_limit})"))
-            }
+            I::TxGasLimitGreaterThanCap { gas_limit, cap } => (
+                codes::INVALID_GAS_LIMIT,
+                format!("transaction gas limit too high (cap: {cap}, tx: {gas_limit})"),
+            ),
             I::RejectCallerWithCode => (codes::UNAUTHORIZED, format!("sender not an eoa: address {who}")),
             I::CreateInitCodeSizeLimit => (
                 codes::INVALID_REQUEST,
@@ -89,12 +108,14 @@ impl Invalid {
                 format!(
                     "incorrect chain-id; expected {}, got {}",
                     env.cfg.chain_id,
-                    alloy_consensus::Transaction::chain_id(&tx.envelope).map_or("none".into(), |id| id.to_string())
+                    alloy_consensus::Transaction::chain_id(&tx.envelope)
+                        .map_or("none".into(), |id| id.to_string())
                 ),
             ),
-            I::EmptyAuthorizationList => {
-                (codes::INVALID_REQUEST, "EIP-7702 transaction with empty auth list".to_owned())
-            }
+            I::EmptyAuthorizationList => (
+                codes::INVALID_REQUEST,
+                "EIP-7702 transaction with empty auth list".to_owned(),
+            ),
             other => (codes::NOT_SUPPORTED, other.to_string()),
         };
         Self::new(code, message)

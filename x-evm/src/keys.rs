@@ -52,7 +52,9 @@ fn corrupt(key: Key, why: impl Into<String>) -> StateError {
 /// The code hash of `who`; keccak of nothing where there is no code.
 pub fn code_hash(state: &dyn StateRead, who: &Address) -> Result<B256, StateError> {
     let key = code_hash_key(who);
-    let Some(value) = state.get(&key)? else { return Ok(KECCAK_EMPTY) };
+    let Some(value) = state.get(&key)? else {
+        return Ok(KECCAK_EMPTY);
+    };
     B256::try_from(value.as_ref()).map_err(|_| corrupt(key, format!("a hash of {} bytes", value.len())))
 }
 
@@ -62,13 +64,17 @@ pub fn code(state: &dyn StateRead, hash: &B256) -> Result<Value, StateError> {
         return Ok(Value::new());
     }
     let key = code_key(hash);
-    state.get(&key)?.ok_or_else(|| corrupt(key, "an account has this code, and it is not there"))
+    state
+        .get(&key)?
+        .ok_or_else(|| corrupt(key, "an account has this code, and it is not there"))
 }
 
 /// How often the storage of `who` was wiped.
 pub fn epoch(state: &dyn StateRead, who: &Address) -> Result<u64, StateError> {
     let key = epoch_key(who);
-    let Some(value) = state.get(&key)? else { return Ok(0) };
+    let Some(value) = state.get(&key)? else {
+        return Ok(0);
+    };
     let bytes = <[u8; 8]>::try_from(value.as_ref()).map_err(|_| corrupt(key, "want 8 bytes"))?;
     Ok(u64::from_be_bytes(bytes))
 }
@@ -76,7 +82,9 @@ pub fn epoch(state: &dyn StateRead, who: &Address) -> Result<u64, StateError> {
 /// The word in `slot` of `who`, at `epoch`.
 pub fn slot(state: &dyn StateRead, who: &Address, slot: &U256, epoch: u64) -> Result<U256, StateError> {
     let key = slot_key(who, slot, epoch);
-    let Some(value) = state.get(&key)? else { return Ok(U256::ZERO) };
+    let Some(value) = state.get(&key)? else {
+        return Ok(U256::ZERO);
+    };
     let bytes = <[u8; 32]>::try_from(value.as_ref()).map_err(|_| corrupt(key, "want 32 bytes"))?;
     Ok(U256::from_be_bytes(bytes))
 }
@@ -89,16 +97,29 @@ mod tests {
     #[test]
     fn the_layout_is_cosmos_evms() {
         let who = Address::repeat_byte(0xaa);
-        assert_eq!(format!("{:?}", code_hash_key(&who)), format!("evm/04{}", "aa".repeat(20)));
+        assert_eq!(
+            format!("{:?}", code_hash_key(&who)),
+            format!("evm/04{}", "aa".repeat(20))
+        );
         let slot0 = slot_key(&who, &U256::from(1), 0);
-        assert_eq!(format!("{slot0:?}"), format!("evm/02{}{}01", "aa".repeat(20), "00".repeat(31)));
-        assert_eq!(slot_key(&who, &U256::from(1), 2).bytes().len(), slot0.bytes().len() + 8);
+        assert_eq!(
+            format!("{slot0:?}"),
+            format!("evm/02{}{}01", "aa".repeat(20), "00".repeat(31))
+        );
+        assert_eq!(
+            slot_key(&who, &U256::from(1), 2).bytes().len(),
+            slot0.bytes().len() + 8
+        );
     }
 
     #[test]
     fn values_of_the_wrong_size_are_corrupt() {
         let who = Address::ZERO;
-        for key in [code_hash_key(&who), epoch_key(&who), slot_key(&who, &U256::ZERO, 0)] {
+        for key in [
+            code_hash_key(&who),
+            epoch_key(&who),
+            slot_key(&who, &U256::ZERO, 0),
+        ] {
             let state = MemoryState([(key, Value::from_static(b"abc"))].into());
             let failed = code_hash(&state, &who).is_err()
                 || epoch(&state, &who).is_err()

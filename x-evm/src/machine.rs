@@ -3,6 +3,7 @@
 use crate::db::{CodeCache, Failed, View};
 use crate::env::Env;
 use revm::bytecode::opcode::SELFDESTRUCT;
+use revm::context::journal::JournalInner;
 use revm::context::{BlockEnv, CfgEnv, ContextSetters, LocalContext, TxEnv};
 use revm::context_interface::local::FrameStack;
 use revm::context_interface::result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction};
@@ -13,12 +14,11 @@ use revm::handler::{EthFrame, EthPrecompiles, EvmTr, FrameInitOrResult, FrameRes
 use revm::interpreter::interpreter::EthInterpreter;
 use revm::interpreter::interpreter_action::FrameInit;
 use revm::interpreter::{
-    CallOutcome, CallValue, FrameInput, Gas, Instruction, InstructionContext, InstructionExecResult, InstructionResult,
-    InterpreterResult,
+    CallOutcome, CallValue, FrameInput, Gas, Instruction, InstructionContext, InstructionExecResult,
+    InstructionResult, InterpreterResult,
 };
 use revm::state::EvmState;
 use revm::{Context, Journal, JournalEntry};
-use revm::context::journal::JournalInner;
 use state::StateScan;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -53,8 +53,13 @@ pub(crate) struct Hooks {
 }
 
 type Ctx<'a> = Context<BlockEnv, TxEnv, CfgEnv, View<'a>, Journal<View<'a>>, Hooks>;
-type Inner<'a> =
-    revm::context::Evm<Ctx<'a>, (), EthInstructions<EthInterpreter, Ctx<'a>>, EthPrecompiles, EthFrame<EthInterpreter>>;
+type Inner<'a> = revm::context::Evm<
+    Ctx<'a>,
+    (),
+    EthInstructions<EthInterpreter, Ctx<'a>>,
+    EthPrecompiles,
+    EthFrame<EthInterpreter>,
+>;
 pub(crate) type EvmError = EVMError<Failed, InvalidTransaction>;
 
 /// One EVM over one view.
@@ -97,7 +102,12 @@ pub(crate) fn run_system(
 
 /// Checks `tx` without running it; gives its intrinsic gas.
 pub(crate) fn validate(state: &dyn StateScan, env: &Env, tx: TxEnv) -> Result<u64, EvmError> {
-    let view = View { state, env, codes: CodeCache::default(), payee: None };
+    let view = View {
+        state,
+        env,
+        codes: CodeCache::default(),
+        payee: None,
+    };
     let mut machine = Machine::new(env, view, JournalInner::new());
     machine.0.ctx.set_tx(tx);
     let gas = Rules::default().validate(&mut machine)?;
@@ -111,7 +121,12 @@ fn with_machine(
     scratch: &mut Scratch,
     run: impl FnOnce(&mut Machine<'_>) -> Result<ExecutionResult<HaltReason>, EvmError>,
 ) -> Result<Ran, EvmError> {
-    let view = View { state, env, codes: std::mem::take(&mut scratch.codes), payee };
+    let view = View {
+        state,
+        env,
+        codes: std::mem::take(&mut scratch.codes),
+        payee,
+    };
     let mut journal = std::mem::take(&mut scratch.journal);
     // A run that failed midway may have left something behind.
     let _ = journal.finalize();
@@ -121,7 +136,11 @@ fn with_machine(
     let state = inner.finalize();
     scratch.codes = std::mem::take(&mut database.codes);
     scratch.journal = std::mem::take(inner);
-    Ok(Ran { result: result?, state, transfers: std::mem::take(&mut machine.0.ctx.chain.transfers) })
+    Ok(Ran {
+        result: result?,
+        state,
+        transfers: std::mem::take(&mut machine.0.ctx.chain.transfers),
+    })
 }
 
 impl<'a> Machine<'a> {
@@ -137,7 +156,10 @@ impl<'a> Machine<'a> {
                 tx: TxEnv::default(),
                 cfg: env.cfg.clone(),
                 journaled_state: Journal::new_with_inner(view, journal),
-                chain: Hooks { blocked: env.blocked.clone(), ..Hooks::default() },
+                chain: Hooks {
+                    blocked: env.blocked.clone(),
+                    ..Hooks::default()
+                },
                 local: LocalContext::default(),
                 error: Ok(()),
             },
@@ -153,38 +175,57 @@ impl<'a> Machine<'a> {
 fn selfdestruct<'a>(context: InstructionContext<'_, Ctx<'a>, EthInterpreter>) -> InstructionExecResult {
     let InstructionContext { interpreter, host } = context;
     let own = interpreter.input.target_address;
-    let heir = interpreter.stack.peek(0).map(|word| Address::from_word(word.into()));
-    let estate = host.journaled_state.inner.state.get(&own).map_or(U256::ZERO, |account| account.info.balance);
+    let heir = interpreter
+        .stack
+        .peek(0)
+        .map(|word| Address::from_word(word.into()));
+    let estate = host
+        .journaled_state
+        .inner
+        .state
+        .get(&own)
+        .map_or(U256::ZERO, |account| account.info.balance);
     if let Ok(heir) = heir
         && !estate.is_zero()
         && host.chain.blocked.contains(&heir)
     {
         return Err(InstructionResult::Revert);
     }
-    let result = revm::interpreter::instructions::host::selfdestruct(InstructionContext { interpreter, host });
+    let result =
+        revm::interpreter::instructions::host::selfdestruct(InstructionContext { interpreter, host });
     if let (Err(InstructionResult::SelfDestruct), Ok(heir)) = (result, heir)
         && !estate.is_zero()
         && heir != own
     {
-        host.chain.transfers.push(Transfer { from: own, to: heir, value: estate });
+        host.chain.transfers.push(Transfer {
+            from: own,
+            to: heir,
+            value: estate,
+        });
     }
     result
 }
 
 /// The value a call moves, if any.
 fn moved(input: &FrameInput) -> Option<Transfer> {
-    let FrameInput::Call(call) = input else { return None };
+    let FrameInput::Call(call) = input else {
+        return None;
+    };
     match call.value {
-        CallValue::Transfer(value) if !value.is_zero() => {
-            Some(Transfer { from: call.caller, to: call.target_address, value })
-        }
+        CallValue::Transfer(value) if !value.is_zero() => Some(Transfer {
+            from: call.caller,
+            to: call.target_address,
+            value,
+        }),
         _ => None,
     }
 }
 
 /// A call to a blocked address: reverts with a reason, and gives the gas back.
 fn refused(input: &FrameInput, to: Address) -> FrameResult {
-    let FrameInput::Call(call) = input else { unreachable!("only calls name a recipient") };
+    let FrameInput::Call(call) = input else {
+        unreachable!("only calls name a recipient")
+    };
     let reason = format!("{to} is not allowed to receive funds: unauthorized");
     FrameResult::Call(CallOutcome {
         result: InterpreterResult {
@@ -205,12 +246,24 @@ impl<'a> EvmTr for Machine<'a> {
     type Precompiles = EthPrecompiles;
     type Frame = EthFrame<EthInterpreter>;
 
-    fn all(&self) -> (&Ctx<'a>, &Self::Instructions, &Self::Precompiles, &FrameStack<Self::Frame>) {
+    fn all(
+        &self,
+    ) -> (
+        &Ctx<'a>,
+        &Self::Instructions,
+        &Self::Precompiles,
+        &FrameStack<Self::Frame>,
+    ) {
         self.0.all()
     }
     fn all_mut(
         &mut self,
-    ) -> (&mut Ctx<'a>, &mut Self::Instructions, &mut Self::Precompiles, &mut FrameStack<Self::Frame>) {
+    ) -> (
+        &mut Ctx<'a>,
+        &mut Self::Instructions,
+        &mut Self::Precompiles,
+        &mut FrameStack<Self::Frame>,
+    ) {
         self.0.all_mut()
     }
 
@@ -221,7 +274,9 @@ impl<'a> EvmTr for Machine<'a> {
         let FrameInit { frame_input, .. } = &init;
         let call = moved(frame_input);
         let create = match frame_input {
-            FrameInput::Create(create) if !create.value().is_zero() => Some((create.caller(), create.value())),
+            FrameInput::Create(create) if !create.value().is_zero() => {
+                Some((create.caller(), create.value()))
+            }
             _ => None,
         };
         if let Some(Transfer { to, .. }) = call
@@ -247,7 +302,11 @@ impl<'a> EvmTr for Machine<'a> {
                     && let revm::handler::FrameData::Create(data) = &frame.data
                 {
                     // That a created address is blocked would take a collision of keccak and sha256.
-                    hooks.transfers.push(Transfer { from, to: data.created_address, value });
+                    hooks.transfers.push(Transfer {
+                        from,
+                        to: data.created_address,
+                        value,
+                    });
                 }
                 Ok(ItemOrResult::Item(frame))
             }

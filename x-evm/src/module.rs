@@ -5,7 +5,9 @@ use crate::machine::{self, Scratch};
 use crate::{envelope, genesis, query, writes};
 use alloy_eips::eip2935::HISTORY_STORAGE_ADDRESS;
 use alloy_eips::eip4788::BEACON_ROOTS_ADDRESS;
-use module::{BlockContext, Error, GenesisContext, HookContext, Message, Module, QueryContext, Result, codes};
+use module::{
+    BlockContext, Error, GenesisContext, HookContext, Message, Module, QueryContext, Result, codes,
+};
 use revm::primitives::hardfork::SpecId;
 use state::{Op, StateError, StateScan, StoreId, WriteSet};
 use std::collections::BTreeSet;
@@ -21,7 +23,9 @@ pub struct Evm {
 impl Evm {
     /// An EVM in which nobody may send value to `blocked`: the module accounts.
     pub fn new(blocked: impl IntoIterator<Item = Address>) -> Self {
-        Self { blocked: Arc::new(blocked.into_iter().collect()) }
+        Self {
+            blocked: Arc::new(blocked.into_iter().collect()),
+        }
     }
     /// The rules and the block that the transactions of `block` run under.
     pub fn env(&self, block: &BlockContext) -> Env {
@@ -72,7 +76,10 @@ impl Module for Evm {
         (type_url == envelope::MSG_TYPE).then(|| {
             Err(Error::sdk(
                 codes::INVALID_TYPE,
-                format!("{type_url} must be alone in a transaction with {}", envelope::OPTION_TYPE),
+                format!(
+                    "{type_url} must be alone in a transaction with {}",
+                    envelope::OPTION_TYPE
+                ),
             ))
         })
     }
@@ -86,7 +93,10 @@ impl Module for Evm {
     }
 
     fn begin_block(&self, ctx: &mut HookContext<'_>) -> Result<()> {
-        debug_assert!(CHAIN_SPEC.is_enabled_in(SpecId::PRAGUE), "the history contract serves BLOCKHASH");
+        debug_assert!(
+            CHAIN_SPEC.is_enabled_in(SpecId::PRAGUE),
+            "the history contract serves BLOCKHASH"
+        );
         let env = self.env(ctx.block);
         let (parent, root) = (ctx.block.parent_hash, ctx.block.parent_beacon_root);
         for writes in begin_block_writes(ctx.state.as_scan(), &env, parent, root)? {

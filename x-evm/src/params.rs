@@ -18,7 +18,10 @@ pub struct Params {
 impl Params {
     /// The parameters of a chain whose base denomination is `denom`.
     pub fn new(denom: &str) -> Self {
-        Self { evm_denom: denom.into(), history_serve_window: alloy_eips::eip2935::HISTORY_SERVE_WINDOW as u64 }
+        Self {
+            evm_denom: denom.into(),
+            history_serve_window: alloy_eips::eip2935::HISTORY_SERVE_WINDOW as u64,
+        }
     }
 }
 
@@ -26,9 +29,15 @@ impl Params {
 pub fn params(state: &dyn StateRead) -> Result<Params, StateError> {
     let key = params_key();
     let Some(value) = state.get(&key)? else {
-        return Err(StateError::Corrupt { key, why: "no parameters: genesis was not run".into() });
+        return Err(StateError::Corrupt {
+            key,
+            why: "no parameters: genesis was not run".into(),
+        });
     };
-    Params::decode(value).map_err(|e| StateError::Corrupt { key, why: e.to_string() })
+    Params::decode(value).map_err(|e| StateError::Corrupt {
+        key,
+        why: e.to_string(),
+    })
 }
 
 pub(crate) fn put_params(state: &mut dyn StateWrite, params: &Params) {

@@ -1,13 +1,13 @@
 //! Answers `cosmos.evm.vm.v1.Query`, the part that tools use.
 use crate::envelope::MsgEthereumTxResponse;
+use crate::keys;
 use crate::module::Evm;
 use crate::params::{Params, params};
 use crate::simulate::{Call, CallError, call, estimate_gas};
-use crate::keys;
+use alloy_eips::eip2930::AccessList;
 use alloy_primitives::B256;
 use module::{Error, QueryContext, Result};
 use prost::Message;
-use revm::primitives::KECCAK_EMPTY;
 use types::{Address, Bytes, U256, bech32_address, parse_address};
 
 /// `QueryAccountRequest`, `QueryBalanceRequest`, `QueryCodeRequest`, `QueryCosmosAccountRequest`.
@@ -151,7 +151,7 @@ struct Args {
     #[serde(default)]
     input: Option<alloy_primitives::Bytes>,
     #[serde(default)]
-    access_list: Option<alloy_eips::eip2930::AccessList>,
+    access_list: Option<AccessList>,
     #[serde(default)]
     authorization_list: Option<Vec<alloy_eips::eip7702::SignedAuthorization>>,
 }
@@ -159,7 +159,10 @@ struct Args {
 fn parse_call(args: &[u8]) -> Result<Call> {
     let args: Args = serde_json::from_slice(args).map_err(Error::invalid_argument)?;
     let narrow = |v: Option<U256>| -> Result<Option<u128>> {
-        v.map(|v| u128::try_from(v).map_err(|_| Error::invalid_argument(format!("price {v} beyond 128 bits")))).transpose()
+        v.map(|v| {
+            u128::try_from(v).map_err(|_| Error::invalid_argument(format!("price {v} beyond 128 bits")))
+        })
+        .transpose()
     };
     Ok(Call {
         from: args.from,
@@ -169,8 +172,8 @@ fn parse_call(args: &[u8]) -> Result<Call> {
         tip_cap: narrow(args.max_priority_fee_per_gas.or(args.gas_price))?,
         value: args.value.unwrap_or(U256::ZERO),
         data: args.input.or(args.data).map_or_else(Bytes::new, |data| data.0),
-        access_list: args.access_list.unwrap_or_else(Default::default),
-        authorizations: args.authorization_list.unwrap_or_else(Vec::new),
+        access_list: AccessList(args.access_list.into_iter().flat_map(|list| list.0).collect()),
+        authorizations: args.authorization_list.into_iter().flatten().collect(),
     })
 }
 
@@ -181,7 +184,10 @@ pub(crate) fn answer(evm: &Evm, path: &str, data: &[u8], ctx: &QueryContext<'_>)
         "CosmosAccount" => by_address(data, ctx, cosmos_account),
         "Balance" => by_address(data, ctx, |ctx, who| {
             let balance = x_bank::balance(ctx.state, &who, &ctx.block.config.base_denom)?;
-            Ok(TextResponse { text: balance.to_string() }.encode_to_vec())
+            Ok(TextResponse {
+                text: balance.to_string(),
+            }
+            .encode_to_vec())
         }),
         "Code" => by_address(data, ctx, |ctx, who| {
             let code = keys::code(ctx.state, &keys::code_hash(ctx.state, &who)?)?;
@@ -192,7 +198,10 @@ pub(crate) fn answer(evm: &Evm, path: &str, data: &[u8], ctx: &QueryContext<'_>)
             .map_err(Error::from)
             .map(|params| ParamsResponse { params: Some(params) }.encode_to_vec()),
         "Config" => Ok(config(ctx)),
-        "BaseFee" => Ok(TextResponse { text: ctx.block.base_fee.to_string() }.encode_to_vec()),
+        "BaseFee" => Ok(TextResponse {
+            text: ctx.block.base_fee.to_string(),
+        }
+        .encode_to_vec()),
         "EthCall" => eth_call(evm, data, ctx),
         "EstimateGas" => estimate(evm, data, ctx),
         _ => return None,
@@ -220,7 +229,7 @@ fn account(ctx: &QueryContext<'_>, who: Address) -> Result<Vec<u8>> {
     let hash = keys::code_hash(ctx.state, &who)?;
     let answer = AccountResponse {
         balance: x_bank::balance(ctx.state, &who, &ctx.block.config.base_denom)?.to_string(),
-        code_hash: if hash == KECCAK_EMPTY { KECCAK_EMPTY.to_string() } else { hash.to_string() },
+        code_hash: hash.to_string(),
         nonce: x_auth::sequence(ctx.state, &who)?,
     };
     Ok(answer.encode_to_vec())
@@ -239,34 +248,52 @@ fn cosmos_account(ctx: &QueryContext<'_>, who: Address) -> Result<Vec<u8>> {
 fn storage(data: &[u8], ctx: &QueryContext<'_>) -> Result<Vec<u8>> {
     let StorageRequest { address, key } = decode(data)?;
     let digits = key.strip_prefix("0x").unwrap_or(&key);
-    let slot = U256::from_str_radix(digits, 16).map_err(|e| Error::invalid_argument(format!("key {key:?}: {e}")))?;
+    let slot =
+        U256::from_str_radix(digits, 16).map_err(|e| Error::invalid_argument(format!("key {key:?}: {e}")))?;
     let word = keys::slot(ctx.state, &who(&address, ctx)?, &slot, 0)?;
-    Ok(TextResponse { text: B256::from(word).to_string() }.encode_to_vec())
+    Ok(TextResponse {
+        text: B256::from(word).to_string(),
+    }
+    .encode_to_vec())
 }
 
 fn config(ctx: &QueryContext<'_>) -> Vec<u8> {
     let c = &ctx.block.config;
-    let config =
-        Config { chain_id: c.evm_chain_id, denom: c.base_denom.clone(), decimals: u64::from(c.decimals) };
+    let config = Config {
+        chain_id: c.evm_chain_id,
+        denom: c.base_denom.clone(),
+        decimals: u64::from(c.decimals),
+    };
     ConfigResponse { config: Some(config) }.encode_to_vec()
 }
 
 fn request(data: &[u8], ctx: &QueryContext<'_>) -> Result<(Call, u64)> {
     let EthCallRequest { args, gas_cap } = decode(data)?;
-    let cap = if gas_cap == 0 { ctx.block.gas_limit } else { gas_cap.min(ctx.block.gas_limit) };
+    let cap = if gas_cap == 0 {
+        ctx.block.gas_limit
+    } else {
+        gas_cap.min(ctx.block.gas_limit)
+    };
     Ok((parse_call(&args)?, cap))
 }
 
 fn eth_call(evm: &Evm, data: &[u8], ctx: &QueryContext<'_>) -> Result<Vec<u8>> {
     let (request, cap) = request(data, ctx)?;
     let answer = match call(ctx.state, &evm.env(ctx.block), &request, cap) {
-        Ok(called) => {
-            MsgEthereumTxResponse { ret: called.output, gas_used: called.gas_used, ..Default::default() }
-        }
-        Err(CallError::Reverted { data }) => {
-            MsgEthereumTxResponse { ret: data, vm_error: "execution reverted".into(), ..Default::default() }
-        }
-        Err(CallError::Failed(why)) => MsgEthereumTxResponse { vm_error: why, ..Default::default() },
+        Ok(called) => MsgEthereumTxResponse {
+            ret: called.output,
+            gas_used: called.gas_used,
+            ..Default::default()
+        },
+        Err(CallError::Reverted { data }) => MsgEthereumTxResponse {
+            ret: data,
+            vm_error: "execution reverted".into(),
+            ..Default::default()
+        },
+        Err(CallError::Failed(why)) => MsgEthereumTxResponse {
+            vm_error: why,
+            ..Default::default()
+        },
         Err(CallError::State(e)) => return Err(e.into()),
     };
     Ok(answer.encode_to_vec())
@@ -275,13 +302,25 @@ fn eth_call(evm: &Evm, data: &[u8], ctx: &QueryContext<'_>) -> Result<Vec<u8>> {
 fn estimate(evm: &Evm, data: &[u8], ctx: &QueryContext<'_>) -> Result<Vec<u8>> {
     let (request, cap) = request(data, ctx)?;
     let answer = match estimate_gas(ctx.state, &evm.env(ctx.block), &request, cap) {
-        Ok(gas) => EstimateGasResponse { gas, ..Default::default() },
+        Ok(gas) => EstimateGasResponse {
+            gas,
+            ..Default::default()
+        },
         Err(e @ CallError::Reverted { .. }) => {
             let vm_error = e.to_string();
-            let CallError::Reverted { data } = e else { unreachable!("matched above") };
-            EstimateGasResponse { ret: data, vm_error, ..Default::default() }
+            let CallError::Reverted { data } = e else {
+                unreachable!("matched above")
+            };
+            EstimateGasResponse {
+                ret: data,
+                vm_error,
+                ..Default::default()
+            }
         }
-        Err(CallError::Failed(why)) => EstimateGasResponse { vm_error: why, ..Default::default() },
+        Err(CallError::Failed(why)) => EstimateGasResponse {
+            vm_error: why,
+            ..Default::default()
+        },
         Err(CallError::State(e)) => return Err(e.into()),
     };
     Ok(answer.encode_to_vec())

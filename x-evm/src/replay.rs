@@ -1,12 +1,12 @@
 //! Runs real Ethereum blocks on the chain's own executor and EVM, by Ethereum's rules of the block's fork.
+use crate::access::access;
 use crate::block::{logs_bloom, receipt, receipts_root};
 use crate::env::{Env, Fees, Hashes};
 use crate::execute::{Included, Outcome, execute};
 use crate::keys;
 use crate::machine::Scratch;
-use crate::tx::{Envelope, EvmTx};
-use crate::access::access;
 use crate::module::begin_block_writes;
+use crate::tx::{Envelope, EvmTx};
 use alloy_consensus::ReceiptEnvelope;
 use alloy_consensus::transaction::SignerRecoverable;
 use alloy_primitives::{Bloom, Bytes as HexBytes};
@@ -144,7 +144,12 @@ fn narrow(what: &str, v: U256) -> Result<u64, ReplayError> {
 impl RealBlock {
     /// Reads a fixture: `{block, pre, block_hashes, expected}`, in the JSON of Ethereum's RPC.
     pub fn parse(json: &[u8]) -> Result<Self, ReplayError> {
-        let Fixture { block, pre, block_hashes, expected } = serde_json::from_slice(json).map_err(bad)?;
+        let Fixture {
+            block,
+            pre,
+            block_hashes,
+            expected,
+        } = serde_json::from_slice(json).map_err(bad)?;
         let number = narrow("number", block.number)?;
         let mut hashes = BTreeMap::new();
         for (n, hash) in block_hashes {
@@ -182,35 +187,74 @@ impl RealBlock {
         let jobs: Vec<Replay<'_>> = self
             .txs
             .iter()
-            .map(|tx| Replay { env: &self.env, tx, access: access(tx, &self.env, Some(&self.base)) })
+            .map(|tx| Replay {
+                env: &self.env,
+                tx,
+                access: access(tx, &self.env, Some(&self.base)),
+            })
             .collect();
         let beneficiary = x_bank::balance_key(&self.env.block.beneficiary, &self.env.config.base_denom);
-        let deferred = DeferredKeys { keys: vec![beneficiary], prefixes: Vec::new() };
-        let input = BlockInput { base: &self.base, jobs: &jobs, deferred: &deferred };
-        let executed =
-            executor.execute(&input, &mut Nothing).map_err(|e| ReplayError::Execution(e.to_string()))?;
+        let deferred = DeferredKeys {
+            keys: vec![beneficiary],
+            prefixes: Vec::new(),
+        };
+        let input = BlockInput {
+            base: &self.base,
+            jobs: &jobs,
+            deferred: &deferred,
+        };
+        let executed = executor
+            .execute(&input, &mut Nothing)
+            .map_err(|e| ReplayError::Execution(e.to_string()))?;
         let (mut receipts, mut gas_used) = (Vec::with_capacity(jobs.len()), 0u64);
         for (index, (outcome, tx)) in executed.outputs.into_iter().zip(&self.txs).enumerate() {
             match outcome {
-                Outcome::Invalid(invalid) => return Err(ReplayError::Invalid { index, message: invalid.message }),
+                Outcome::Invalid(invalid) => {
+                    return Err(ReplayError::Invalid {
+                        index,
+                        message: invalid.message,
+                    });
+                }
                 Outcome::Included(included) => {
-                    let Included { success, gas_used: gas, logs, .. } = *included;
+                    let Included {
+                        success,
+                        gas_used: gas,
+                        logs,
+                        ..
+                    } = *included;
                     gas_used = gas_used.saturating_add(gas);
                     receipts.push(receipt(tx.tx_type(), success, gas_used, logs));
                 }
             }
         }
-        Ok(Replayed { receipts, writes: executed.writes, gas_used, stats: executed.stats })
+        Ok(Replayed {
+            receipts,
+            writes: executed.writes,
+            gas_used,
+            stats: executed.stats,
+        })
     }
 
     /// Compares what a run gave with the header: gas, bloom and, from Byzantium on (before it receipts held state
     /// roots), the receipts' root.
     pub fn check(&self, replayed: &Replayed) -> Result<(), ReplayError> {
         let differs = |what, have: String, want: String| {
-            if have == want { Ok(()) } else { Err(ReplayError::Differs { what, have, want }) }
+            if have == want {
+                Ok(())
+            } else {
+                Err(ReplayError::Differs { what, have, want })
+            }
         };
-        differs("gas used", replayed.gas_used.to_string(), self.gas_used.to_string())?;
-        differs("logs bloom", logs_bloom(&replayed.receipts).to_string(), self.bloom.to_string())?;
+        differs(
+            "gas used",
+            replayed.gas_used.to_string(),
+            self.gas_used.to_string(),
+        )?;
+        differs(
+            "logs bloom",
+            logs_bloom(&replayed.receipts).to_string(),
+            self.bloom.to_string(),
+        )?;
         if self.env.spec().is_enabled_in(SpecId::BYZANTIUM) {
             let root = receipts_root(&replayed.receipts);
             differs("receipts root", root.to_string(), self.receipts_root.to_string())?;
@@ -224,7 +268,10 @@ fn env(block: &Header, number: u64, hashes: BTreeMap<u64, B256>) -> Result<Env, 
     let mut cfg = CfgEnv::new_with_spec(spec);
     cfg.chain_id = 1;
     let merged = spec.is_enabled_in(SpecId::MERGE);
-    let excess = block.excess_blob_gas.map(|e| narrow("excessBlobGas", e)).transpose()?;
+    let excess = block
+        .excess_blob_gas
+        .map(|e| narrow("excessBlobGas", e))
+        .transpose()?;
     let block = BlockEnv {
         number: block.number,
         beneficiary: block.miner,
@@ -237,7 +284,10 @@ fn env(block: &Header, number: u64, hashes: BTreeMap<u64, B256>) -> Result<Env, 
         ..BlockEnv::default()
     };
     Ok(Env {
-        config: Arc::new(ChainConfig { evm_chain_id: 1, ..ChainConfig::braid() }),
+        config: Arc::new(ChainConfig {
+            evm_chain_id: 1,
+            ..ChainConfig::braid()
+        }),
         cfg,
         block,
         fees: Fees::Beneficiary,
@@ -253,12 +303,20 @@ fn transaction(json: &serde_json::Value) -> Result<EvmTx, ReplayError> {
         from: Address,
     }
     let known = Known::deserialize(json).map_err(bad)?;
-    let envelope: Envelope = serde_json::from_value(json.clone()).map_err(|e| bad(format!("{}: {e}", known.hash)))?;
+    let envelope: Envelope =
+        serde_json::from_value(json.clone()).map_err(|e| bad(format!("{}: {e}", known.hash)))?;
     // Early blocks hold signatures with a high s.
-    let sender = envelope.recover_signer_unchecked().map_err(|e| bad(format!("{}: {e}", known.hash)))?;
+    let sender = envelope
+        .recover_signer_unchecked()
+        .map_err(|e| bad(format!("{}: {e}", known.hash)))?;
     let tx = EvmTx::new(envelope, sender);
     if keccak256(&tx.raw) != known.hash || tx.sender != known.from {
-        return Err(bad(format!("{}: recomputed hash {}, sender {}", known.hash, keccak256(&tx.raw), tx.sender)));
+        return Err(bad(format!(
+            "{}: recomputed hash {}, sender {}",
+            known.hash,
+            keccak256(&tx.raw),
+            tx.sender
+        )));
     }
     Ok(tx)
 }
@@ -318,9 +376,17 @@ impl Job for Replay<'_> {
     fn access(&self) -> &Access {
         &self.access
     }
-    fn run(&self, view: &dyn StateScan, scratch: &mut Scratch) -> Result<executor::Outcome<Outcome>, StateError> {
+    fn run(
+        &self,
+        view: &dyn StateScan,
+        scratch: &mut Scratch,
+    ) -> Result<executor::Outcome<Outcome>, StateError> {
         let done = execute(view, self.env, self.tx, scratch)?;
-        Ok(executor::Outcome { writes: done.writes, deferred: done.deferred, output: done.outcome })
+        Ok(executor::Outcome {
+            writes: done.writes,
+            deferred: done.deferred,
+            output: done.outcome,
+        })
     }
 }
 
@@ -359,8 +425,15 @@ mod tests {
 
     #[test]
     fn a_fixture_that_is_none_is_refused() {
-        for bad in ["", "{}", r#"{"block":{},"pre":{},"block_hashes":{},"expected":{}}"#] {
-            assert!(matches!(RealBlock::parse(bad.as_bytes()), Err(ReplayError::Fixture(_))), "{bad}");
+        for bad in [
+            "",
+            "{}",
+            r#"{"block":{},"pre":{},"block_hashes":{},"expected":{}}"#,
+        ] {
+            assert!(
+                matches!(RealBlock::parse(bad.as_bytes()), Err(ReplayError::Fixture(_))),
+                "{bad}"
+            );
         }
     }
 }

@@ -51,13 +51,18 @@ pub fn revert_reason(data: &[u8]) -> Option<String> {
 
 /// geth's message for reverted calls: `execution reverted`, with the reason where there is one.
 pub fn revert_message(data: &[u8]) -> String {
-    revert_reason(data).map_or_else(|| "execution reverted".into(), |r| format!("execution reverted: {r}"))
+    revert_reason(data).map_or_else(
+        || "execution reverted".into(),
+        |r| format!("execution reverted: {r}"),
+    )
 }
 
 /// geth's words for a halt (core/vm/errors.go).
 pub(crate) fn halt_message(reason: &HaltReason) -> String {
     match reason {
-        HaltReason::OutOfGas(OutOfGasError::ReentrancySentry) => "not enough gas for reentrancy sentry".into(),
+        HaltReason::OutOfGas(OutOfGasError::ReentrancySentry) => {
+            "not enough gas for reentrancy sentry".into()
+        }
         HaltReason::OutOfGas(OutOfGasError::InvalidOperand) => "gas uint64 overflow".into(),
         HaltReason::OutOfGas(_) => "out of gas".into(),
         HaltReason::OpcodeNotFound | HaltReason::NotActivated => "invalid opcode".into(),
@@ -69,11 +74,11 @@ pub(crate) fn halt_message(reason: &HaltReason) -> String {
         HaltReason::CreateCollision => "contract address collision".into(),
         HaltReason::NonceOverflow => "nonce uint64 overflow".into(),
         HaltReason::CreateContractSizeLimit => "max code size exceeded".into(),
-        HaltReason::CreateContractStartingWithEF => {
-            "invalid code: must not begin with 0xef".into()
-        }
+        HaltReason::CreateContractStartingWithEF => "invalid code: must not begin with 0xef".into(),
         HaltReason::CreateInitCodeSizeLimit => "max initcode size exceeded".into(),
-        HaltReason::StateChangeDuringStaticCall | HaltReason::CallNotAllowedInsideStatic => "write protection".into(),
+        HaltReason::StateChangeDuringStaticCall | HaltReason::CallNotAllowedInsideStatic => {
+            "write protection".into()
+        }
         HaltReason::OutOfFunds | HaltReason::OverflowPayment => "insufficient balance for transfer".into(),
         HaltReason::CallTooDeep => "max call depth exceeded".into(),
         HaltReason::PrecompileError | HaltReason::PrecompileErrorWithContext(_) => reason.to_string(),
@@ -92,10 +97,16 @@ mod tests {
     #[test]
     fn reasons_read_back() {
         assert_eq!(revert_reason(&encode("no")), Some("no".into()));
-        assert_eq!(revert_message(&encode(&"x".repeat(40))), format!("execution reverted: {}", "x".repeat(40)));
+        assert_eq!(
+            revert_message(&encode(&"x".repeat(40))),
+            format!("execution reverted: {}", "x".repeat(40))
+        );
         let mut panic = PANIC.to_vec();
         panic.extend_from_slice(&U256::from(0x11).to_be_bytes::<32>());
-        assert_eq!(revert_reason(&panic), Some("arithmetic underflow or overflow".into()));
+        assert_eq!(
+            revert_reason(&panic),
+            Some("arithmetic underflow or overflow".into())
+        );
         // Lengths that lie must not panic.
         let mut lie = ERROR.to_vec();
         lie.extend_from_slice(&[0xff; 64]);

@@ -6,6 +6,7 @@ use crate::machine::{self, EvmError, Scratch};
 use crate::revert;
 use alloy_eips::eip2930::AccessList;
 use alloy_eips::eip7702::SignedAuthorization;
+use alloy_primitives::hex;
 use revm::context::TxEnv;
 use revm::context_interface::either::Either;
 use revm::context_interface::result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction, Output};
@@ -64,6 +65,37 @@ pub enum CallError {
     State(#[from] StateError),
 }
 
+/// Loads what a precompile's first use would load: the point evaluation's setup takes seconds, which no block should
+/// wait for. Call it once, on any thread, when a node starts.
+///
+/// # Errors
+/// Where the precompile does not answer: then the build is broken.
+pub fn warm_up(env: &Env) -> Result<(), CallError> {
+    // The proof that the zero polynomial is zero at zero (EIP-4844).
+    let mut input = ZERO_COMMITMENT_HASH.to_vec();
+    input.extend_from_slice(&[0; 64]);
+    for _ in 0..2 {
+        input.push(0xc0);
+        input.extend_from_slice(&[0; 47]);
+    }
+    let to = Some(Address::with_last_byte(0x0a));
+    call(
+        &state::EmptyState,
+        env,
+        &Call {
+            to,
+            data: input.into(),
+            ..Call::default()
+        },
+        1_000_000,
+    )
+    .map(drop)
+}
+
+/// Versioned hash of the commitment to the zero polynomial.
+const ZERO_COMMITMENT_HASH: [u8; 32] =
+    hex!("010657f37554c781402a22917dee2f75def7ab966d7b770905398eba3c444014");
+
 /// Gas of a plain payment.
 const TRANSFER_GAS: u64 = 21_000;
 
@@ -79,9 +111,15 @@ pub fn call(view: &dyn StateScan, env: &Env, call: &Call, gas_cap: u64) -> Resul
         other => other,
     })?;
     match done {
-        ExecutionResult::Success { logs, output, gas, .. } => {
+        ExecutionResult::Success {
+            logs, output, gas, ..
+        } => {
             let (Output::Call(data) | Output::Create(data, _)) = output;
-            Ok(Called { output: data.0, gas_used: gas.tx_gas_used(), logs })
+            Ok(Called {
+                output: data.0,
+                gas_used: gas.tx_gas_used(),
+                logs,
+            })
         }
         ExecutionResult::Revert { output, .. } => Err(CallError::Reverted { data: output.0 }),
         ExecutionResult::Halt { reason, .. } => Err(CallError::Failed(revert::halt_message(&reason))),
@@ -95,7 +133,10 @@ pub fn call(view: &dyn StateScan, env: &Env, call: &Call, gas_cap: u64) -> Resul
 /// As [`call`]; `gas required exceeds allowance (N)` where no limit up to the caller's means is enough.
 pub fn estimate_gas(view: &dyn StateScan, env: &Env, call: &Call, gas_cap: u64) -> Result<u64, CallError> {
     let scratch = &mut Scratch::default();
-    let mut high = call.gas.filter(|gas| *gas >= TRANSFER_GAS).unwrap_or(env.block.gas_limit);
+    let mut high = call
+        .gas
+        .filter(|gas| *gas >= TRANSFER_GAS)
+        .unwrap_or(env.block.gas_limit);
     if let Some(price) = call.fee_cap.filter(|price| *price > 0) {
         high = high.min(affordable(view, env, call, price)?);
     }
@@ -118,8 +159,14 @@ pub fn estimate_gas(view: &dyn StateScan, env: &Env, call: &Call, gas_cap: u64) 
     let (used, refunded) = match try_limit(view, env, call, high, scratch)? {
         Some(ExecutionResult::Success { gas, .. }) => (gas.tx_gas_used(), gas.inner_refunded()),
         Some(ExecutionResult::Revert { output, .. }) => return Err(CallError::Reverted { data: output.0 }),
-        Some(ExecutionResult::Halt { reason: HaltReason::OutOfGas(_), .. }) | None => return Err(allowance()),
-        Some(ExecutionResult::Halt { reason, .. }) => return Err(CallError::Failed(revert::halt_message(&reason))),
+        Some(ExecutionResult::Halt {
+            reason: HaltReason::OutOfGas(_),
+            ..
+        })
+        | None => return Err(allowance()),
+        Some(ExecutionResult::Halt { reason, .. }) => {
+            return Err(CallError::Failed(revert::halt_message(&reason)));
+        }
     };
     let (mut low, mut high) = (used.saturating_sub(1), high);
     let mut works = |limit: u64| -> Result<bool, CallError> {
@@ -195,11 +242,16 @@ fn refusal(error: EvmError, env: &Env, call: &Call) -> CallError {
     let from = call.from.unwrap_or(Address::ZERO);
     match error {
         EVMError::Transaction(reason) => CallError::Failed(match reason {
-            InvalidTransaction::CallGasCostMoreThanGasLimit { initial_gas, gas_limit } => {
+            InvalidTransaction::CallGasCostMoreThanGasLimit {
+                initial_gas,
+                gas_limit,
+            } => {
                 format!("intrinsic gas too low: have {gas_limit}, want {initial_gas}")
             }
             InvalidTransaction::LackOfFundForMaxFee { fee, balance } => {
-                format!("insufficient funds for gas * price + value: address {from} have {balance} want {fee}")
+                format!(
+                    "insufficient funds for gas * price + value: address {from} have {balance} want {fee}"
+                )
             }
             InvalidTransaction::GasPriceLessThanBasefee => format!(
                 "max fee per gas less than block base fee: address {from}, maxFeePerGas: {}, baseFee: {}",
@@ -224,7 +276,10 @@ fn run(
     let balance = x_bank::balance(view, &from, &env.config.base_denom).map_err(Failed)?;
     if call.value > balance {
         let (fee, balance) = (Box::new(call.value), Box::new(balance));
-        return Err(EVMError::Transaction(InvalidTransaction::LackOfFundForMaxFee { fee, balance }));
+        return Err(EVMError::Transaction(InvalidTransaction::LackOfFundForMaxFee {
+            fee,
+            balance,
+        }));
     }
     let mut env = env.clone();
     let free = call.fee_cap.unwrap_or(0) == 0 && call.tip_cap.unwrap_or(0) == 0;

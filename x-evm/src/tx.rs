@@ -2,6 +2,7 @@
 use alloy_consensus::transaction::SignerRecoverable;
 use alloy_consensus::{EthereumTxEnvelope, Transaction as _, TxEip4844, Typed2718};
 use alloy_eips::eip2718::{Decodable2718, Encodable2718};
+use alloy_eips::eip2930::AccessList;
 use revm::context::TxEnv;
 use revm::context_interface::either::Either;
 use types::{Address, B256, Bytes, U256};
@@ -80,13 +81,20 @@ impl EvmTx {
     /// Reads a transaction by Ethereum's rules of any time: also unprotected, high-s and of type 3.
     pub fn decode_any(raw: &[u8]) -> Result<Self, TxError> {
         let envelope = parse(raw)?;
-        let sender = envelope.recover_signer_unchecked().map_err(|_| TxError::Signature)?;
+        let sender = envelope
+            .recover_signer_unchecked()
+            .map_err(|_| TxError::Signature)?;
         Ok(Self::new(envelope, sender))
     }
     /// A transaction whose sender is known.
     pub fn new(envelope: Envelope, sender: Address) -> Self {
         let raw = Bytes::from(envelope.encoded_2718());
-        Self { hash: *envelope.tx_hash(), raw, sender, envelope }
+        Self {
+            hash: *envelope.tx_hash(),
+            raw,
+            sender,
+            envelope,
+        }
     }
     /// EIP-2718 type, 0 to 4.
     pub fn tx_type(&self) -> u8 {
@@ -137,8 +145,17 @@ impl EvmTx {
             data: tx.input().clone(),
             nonce: tx.nonce(),
             chain_id: tx.chain_id(),
-            access_list: tx.access_list().cloned().unwrap_or_else(Default::default),
-            gas_priority_fee: if dynamic { tx.max_priority_fee_per_gas() } else { None },
+            access_list: AccessList(
+                tx.access_list()
+                    .into_iter()
+                    .flat_map(|list| list.0.iter().cloned())
+                    .collect(),
+            ),
+            gas_priority_fee: if dynamic {
+                tx.max_priority_fee_per_gas()
+            } else {
+                None
+            },
             blob_hashes: tx.blob_versioned_hashes().map_or_else(Vec::new, <[B256]>::to_vec),
             max_fee_per_blob_gas: tx.max_fee_per_blob_gas().unwrap_or(0),
             authorization_list: tx

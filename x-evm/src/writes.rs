@@ -48,7 +48,9 @@ pub(crate) fn of_changes(
     }
     if let Some(charged) = charged {
         let key = x_bank::supply_key(&env.config.base_denom);
-        let left = before.zip(after).and_then(|(before, after)| before.checked_sub(after));
+        let left = before
+            .zip(after)
+            .and_then(|(before, after)| before.checked_sub(after));
         // Wei out of nothing would be a bug of the machine: stop rather than mint.
         let burnt = left
             .and_then(|left| left.checked_sub(charged))
@@ -69,7 +71,11 @@ fn put_or_delete(out: &mut Overlay<'_>, key: state::Key, value: Option<Value>) {
 
 /// Code is kept by hash and never removed: other accounts may share it.
 fn code(out: &mut Overlay<'_>, who: &Address, account: &Account, before: types::B256, gone: bool) {
-    let hash = if gone { KECCAK_EMPTY } else { account.info.code_hash };
+    let hash = if gone {
+        KECCAK_EMPTY
+    } else {
+        account.info.code_hash
+    };
     if hash == before {
         return;
     }

@@ -21,7 +21,10 @@ fn a_transfer_moves_value_and_pays_the_collector() {
     let done = chain.run(&sign(transfer(0, to, 5), 1));
     assert!(done.success && done.vm_error.is_none());
     // Base fee 1 gwei, tip 1 gwei.
-    assert_eq!((done.gas_used, done.effective_gas_price), (21_000, u128::from(2 * GWEI)));
+    assert_eq!(
+        (done.gas_used, done.effective_gas_price),
+        (21_000, u128::from(2 * GWEI))
+    );
     assert_eq!(chain.balance(to), u(5));
     assert_eq!(before - chain.balance(who(1)), u(5 + 21_000 * 2 * GWEI));
     assert_eq!((chain.nonce(who(1)), chain.nonce(to)), (1, 0));
@@ -40,11 +43,17 @@ fn a_create_deploys_and_a_call_runs_the_code() {
     let done = chain.run(&sign(creates(0, 3, deploys(&FORWARDS)), 1));
     let at = done.contract_address.unwrap();
     assert_eq!(at, who(1).create(0));
-    assert_eq!((chain.code(at), chain.balance(at), chain.nonce(at)), (FORWARDS.to_vec(), u(3), 1));
+    assert_eq!(
+        (chain.code(at), chain.balance(at), chain.nonce(at)),
+        (FORWARDS.to_vec(), u(3), 1)
+    );
     let to = Address::repeat_byte(0x55);
     let done = chain.run(&sign(calls(1, at, 9, word(to)), 1));
     assert!(done.success);
-    assert_eq!((chain.balance(to), chain.balance(at), chain.slot(at, 0)), (u(9), u(3), u(1)));
+    assert_eq!(
+        (chain.balance(to), chain.balance(at), chain.slot(at, 0)),
+        (u(9), u(3), u(1))
+    );
     let transfers = done.events.iter().filter(|e| e.kind == "transfer").count();
     assert_eq!(transfers, 2, "the inner transfer is an event too");
 }
@@ -52,25 +61,39 @@ fn a_create_deploys_and_a_call_runs_the_code() {
 #[test]
 fn failures_keep_fee_and_nonce_and_nothing_else() {
     let mut chain = Chain::new();
-    let (reverts, loops, inner) = (Address::repeat_byte(1), Address::repeat_byte(2), Address::repeat_byte(3));
+    let (reverts, loops, inner) = (
+        Address::repeat_byte(1),
+        Address::repeat_byte(2),
+        Address::repeat_byte(3),
+    );
     chain.install(reverts, &REVERTS, 0);
     chain.install(loops, &LOOPS, 0);
     chain.install(inner, &FORWARDS_AND_REVERTS, 0);
     let spent = |gas: u64| u(gas * 2 * GWEI);
-    for (nonce, (to, error, all)) in
-        [(reverts, "execution reverted", false), (loops, "out of gas", true), (inner, "execution reverted", false)]
-            .into_iter()
-            .enumerate()
+    for (nonce, (to, error, all)) in [
+        (reverts, "execution reverted", false),
+        (loops, "out of gas", true),
+        (inner, "execution reverted", false),
+    ]
+    .into_iter()
+    .enumerate()
     {
         let before = chain.balance(who(1));
-        let done = chain.run(&sign(calls(nonce as u64, to, 11, word(Address::repeat_byte(9))), 1));
+        let done = chain.run(&sign(
+            calls(nonce as u64, to, 11, word(Address::repeat_byte(9))),
+            1,
+        ));
         assert!(!done.success);
         assert_eq!(done.vm_error.as_deref(), Some(error));
         assert_eq!(done.gas_used == 300_000, all, "{error}");
         assert_eq!(before - chain.balance(who(1)), spent(done.gas_used));
         assert_eq!(chain.nonce(who(1)), nonce as u64 + 1);
         assert!(chain.balance(to).is_zero() && done.logs.is_empty());
-        assert!(done.events.iter().all(|e| e.kind != "transfer"), "{:?}", done.events);
+        assert!(
+            done.events.iter().all(|e| e.kind != "transfer"),
+            "{:?}",
+            done.events
+        );
     }
     // A create that fails still has an address in its receipt.
     let done = chain.run(&sign(creates(3, 1, REVERTS.to_vec()), 1));
@@ -86,41 +109,102 @@ fn invalid_transactions_leave_no_trace_and_say_why() {
     let base = transfer(1, to, 1);
     let coded = who(8);
     chain.install(coded, &LOOPS, 0);
-    let at = |gas_limit| TxEip1559 { gas_limit, ..base.clone() };
+    let at = |gas_limit| TxEip1559 {
+        gas_limit,
+        ..base.clone()
+    };
     let cases: Vec<(EvmTx, u32, &str)> = vec![
-        (sign(transfer(0, to, 1), 1), 32, "nonce too low: next nonce 1, tx nonce 0"),
-        (sign(transfer(5, to, 1), 1), 32, "nonce too high: next nonce 1, tx nonce 5"),
+        (
+            sign(transfer(0, to, 1), 1),
+            32,
+            "nonce too low: next nonce 1, tx nonce 0",
+        ),
+        (
+            sign(transfer(5, to, 1), 1),
+            32,
+            "nonce too high: next nonce 1, tx nonce 5",
+        ),
         (
             sign(transfer(0, to, 1), 33),
             5,
             "insufficient funds for gas * price + value: balance 0, tx cost 63000000000001, overshot 63000000000001",
         ),
-        (sign(at(20_999), 1), 11, "intrinsic gas too low: gas 20999, minimum needed 21000"),
         (
-            sign(TxEip1559 { max_fee_per_gas: 5, max_priority_fee_per_gas: 0, ..base.clone() }, 1),
+            sign(at(20_999), 1),
+            11,
+            "intrinsic gas too low: gas 20999, minimum needed 21000",
+        ),
+        (
+            sign(
+                TxEip1559 {
+                    max_fee_per_gas: 5,
+                    max_priority_fee_per_gas: 0,
+                    ..base.clone()
+                },
+                1,
+            ),
             13,
             "max fee per gas less than block base fee: address ",
         ),
         (
-            sign(TxEip1559 { max_priority_fee_per_gas: u128::from(9 * GWEI), ..base.clone() }, 1),
+            sign(
+                TxEip1559 {
+                    max_priority_fee_per_gas: u128::from(9 * GWEI),
+                    ..base.clone()
+                },
+                1,
+            ),
             13,
             "max priority fee per gas higher than max fee per gas",
         ),
-        (sign(at(61_000_000), 1), 41, "transaction gas limit too high (cap: 16777216, tx: 61000000)"),
-        (sign(TxEip1559 { nonce: 1, ..base.clone() }, 8), 4, "sender not an eoa"),
         (
-            sign(TxEip1559 { gas_limit: 10_000_000, ..creates(1, 0, vec![0; 49_153]) }, 1),
+            sign(at(61_000_000), 1),
+            41,
+            "transaction gas limit too high (cap: 16777216, tx: 61000000)",
+        ),
+        (
+            sign(
+                TxEip1559 {
+                    nonce: 1,
+                    ..base.clone()
+                },
+                8,
+            ),
+            4,
+            "sender not an eoa",
+        ),
+        (
+            sign(
+                TxEip1559 {
+                    gas_limit: 10_000_000,
+                    ..creates(1, 0, vec![0; 49_153])
+                },
+                1,
+            ),
             18,
             "max initcode size exceeded: code size 49153, limit 49152",
         ),
         (
-            sign(TxEip1559 { input: vec![1; 1000].into(), gas_limit: 40_000, ..base.clone() }, 1),
+            sign(
+                TxEip1559 {
+                    input: vec![1; 1000].into(),
+                    gas_limit: 40_000,
+                    ..base.clone()
+                },
+                1,
+            ),
             11,
             "insufficient gas for floor data gas cost: gas 40000, minimum needed 61000",
         ),
         (
             sign(
-                TxEip7702 { chain_id: 8118, nonce: 1, gas_limit: 90_000, max_fee_per_gas: 3_000_000_000, ..Default::default() },
+                TxEip7702 {
+                    chain_id: 8118,
+                    nonce: 1,
+                    gas_limit: 90_000,
+                    max_fee_per_gas: 3_000_000_000,
+                    ..Default::default()
+                },
                 1,
             ),
             18,
@@ -129,7 +213,11 @@ fn invalid_transactions_leave_no_trace_and_say_why() {
     ];
     for (tx, code, message) in cases {
         let invalid = chain.refuse(&tx);
-        assert!(invalid.message.starts_with(message), "have {:?}, want {message:?}", invalid.message);
+        assert!(
+            invalid.message.starts_with(message),
+            "have {:?}, want {message:?}",
+            invalid.message
+        );
         assert_eq!((invalid.codespace, invalid.code), ("sdk", code), "{message}");
     }
     chain.block.gas_limit = 20_000;
@@ -170,13 +258,20 @@ fn selfdestruct_pays_the_heir_and_burns_only_what_ethereum_burns() {
     let done = chain.run(&sign(calls(0, dies, 1, word(heir)), 1));
     assert!(done.success);
     assert_eq!((chain.balance(dies), chain.balance(heir)), (u(0), u(45)));
-    assert_eq!((chain.code(dies), chain.nonce(dies)), (DIES.to_vec(), 1), "EIP-6780: the contract stays");
+    assert_eq!(
+        (chain.code(dies), chain.nonce(dies)),
+        (DIES.to_vec(), 1),
+        "EIP-6780: the contract stays"
+    );
     // Created and destroyed at once, for itself: the value is gone, and so is it from the supply.
     let done = chain.run(&sign(creates(1, 10, vec![0x30, 0xff]), 1));
     assert!(done.success);
     let at = done.contract_address.unwrap();
     assert_eq!(supply - chain.supply(), u(10));
-    assert_eq!((chain.balance(at), chain.nonce(at), chain.code(at)), (u(0), 0, Vec::new()));
+    assert_eq!(
+        (chain.balance(at), chain.nonce(at), chain.code(at)),
+        (u(0), 0, Vec::new())
+    );
 }
 
 #[test]
@@ -186,8 +281,14 @@ fn an_authorization_delegates_and_another_ends_it() {
     chain.install(target, &FORWARDS, 0);
     let to = Address::repeat_byte(0x55);
     let mut authorize = |chain: &mut Chain, nonce, authority_nonce, address| {
-        let authorization = Authorization { chain_id: u(8118), address, nonce: authority_nonce };
-        let signed = authorization.clone().into_signed(signature(&authorization.signature_hash(), 2));
+        let authorization = Authorization {
+            chain_id: u(8118),
+            address,
+            nonce: authority_nonce,
+        };
+        let signed = authorization
+            .clone()
+            .into_signed(signature(&authorization.signature_hash(), 2));
         let tx = TxEip7702 {
             chain_id: 8118,
             nonce,
@@ -205,7 +306,10 @@ fn an_authorization_delegates_and_another_ends_it() {
     let done = authorize(&mut chain, 0, 0, target);
     assert!(done.success, "{done:?}");
     assert_eq!(chain.nonce(who(2)), 1);
-    assert_eq!(chain.code(who(2)), [&[0xef, 0x01, 0x00][..], target.as_slice()].concat());
+    assert_eq!(
+        chain.code(who(2)),
+        [&[0xef, 0x01, 0x00][..], target.as_slice()].concat()
+    );
     assert_eq!(chain.balance(to), u(4), "the delegate's code ran");
     // A delegated account still sends transactions of its own.
     assert!(chain.run(&sign(transfer(1, to, 1), 2)).success);
@@ -223,12 +327,21 @@ fn blockhash_serves_what_the_history_contract_was_told() {
     chain.block.parent_hash = types::B256::repeat_byte(0xab);
     chain.edit(|state, block, evm| {
         let (mut events, mut updates) = (Vec::new(), Vec::new());
-        evm.begin_block(&mut HookContext { block, state, events: &mut events, validator_updates: &mut updates })
-            .unwrap();
+        evm.begin_block(&mut HookContext {
+            block,
+            state,
+            events: &mut events,
+            validator_updates: &mut updates,
+        })
+        .unwrap();
     });
     let at = Address::repeat_byte(0x31);
     // BLOCKHASH(NUMBER - 1)
-    chain.install(at, &[0x60, 1, 0x43, 0x03, 0x40, 0x5f, 0x52, 0x60, 0x20, 0x5f, 0xf3], 0);
+    chain.install(
+        at,
+        &[0x60, 1, 0x43, 0x03, 0x40, 0x5f, 0x52, 0x60, 0x20, 0x5f, 0xf3],
+        0,
+    );
     let done = chain.run(&sign(calls(0, at, 0, Vec::new()), 1));
     assert_eq!(done.output, vec![0xab; 32]);
     assert_eq!(chain.env().spec(), SpecId::OSAKA);
@@ -254,7 +367,10 @@ fn a_failed_read_comes_back_unchanged_from_wherever_it_happens() {
             Ok(done) => assert!(spy.seen.borrow().len() <= n && done == want),
         }
         // And a worker that was interrupted does the next run right.
-        assert_eq!(x_evm::execute(&chain.state, &env, &tx, &mut scratch).unwrap(), want);
+        assert_eq!(
+            x_evm::execute(&chain.state, &env, &tx, &mut scratch).unwrap(),
+            want
+        );
     }
 }
 
@@ -267,13 +383,23 @@ fn payments_to_one_account_do_not_read_it() {
     let spy = Spy::new(&chain.state, None);
     let done = x_evm::execute(&spy, &env, &tx, &mut x_evm::Scratch::default()).unwrap();
     let (balance, account) = (x_bank::balance_key(&to, "abraid"), x_auth::account_key(&to));
-    assert!(spy.seen.borrow().iter().all(|k| *k != balance && *k != account), "{:?}", spy.seen.borrow());
+    assert!(
+        spy.seen.borrow().iter().all(|k| *k != balance && *k != account),
+        "{:?}",
+        spy.seen.borrow()
+    );
     assert_eq!(done.writes[&balance], state::Op::Add(state::Delta::plus(u(5))));
     // What it declares covers what it touched.
     let access = x_evm::access(&tx, &env, Some(&chain.state));
     assert!(access.complete);
     let declared: Vec<_> = [&access.reads[..], &access.writes, &access.adds].concat();
-    assert!(spy.seen.borrow().iter().chain(done.writes.keys()).all(|k| declared.contains(k)));
+    assert!(
+        spy.seen
+            .borrow()
+            .iter()
+            .chain(done.writes.keys())
+            .all(|k| declared.contains(k))
+    );
     let writes: Vec<_> = [&access.writes[..], &access.adds].concat();
     assert!(done.writes.keys().all(|k| writes.contains(k)));
 }
@@ -283,7 +409,13 @@ fn a_create_onto_an_account_with_a_nonce_fails() {
     let mut chain = Chain::new();
     let at = who(1).create(0);
     chain.install(at, &LOOPS, 0);
-    let done = chain.run(&sign(TxEip1559 { to: TxKind::Create, ..creates(0, 0, deploys(&REVERTS)) }, 1));
+    let done = chain.run(&sign(
+        TxEip1559 {
+            to: TxKind::Create,
+            ..creates(0, 0, deploys(&REVERTS))
+        },
+        1,
+    ));
     assert_eq!(done.vm_error.as_deref(), Some("contract address collision"));
     assert_eq!(chain.code(at), LOOPS);
 }

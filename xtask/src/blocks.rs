@@ -48,7 +48,10 @@ fn fixtures(dir: &Path) -> anyhow::Result<Vec<(u64, PathBuf)>> {
     for entry in std::fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))? {
         let path = entry?.path();
         let name = path.file_name().and_then(|n| n.to_str());
-        if let Some(number) = name.and_then(|n| n.strip_suffix(".json.gz")).and_then(|n| n.parse().ok()) {
+        if let Some(number) = name
+            .and_then(|n| n.strip_suffix(".json.gz"))
+            .and_then(|n| n.parse().ok())
+        {
             files.push((number, path));
         }
     }
@@ -62,7 +65,9 @@ fn fixtures(dir: &Path) -> anyhow::Result<Vec<(u64, PathBuf)>> {
 fn block(path: &Path, threads: &[usize]) -> anyhow::Result<String> {
     let mut json = Vec::new();
     let file = std::fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-    flate2::read::GzDecoder::new(file).take(FIXTURE_BYTES_MAX).read_to_end(&mut json)?;
+    flate2::read::GzDecoder::new(file)
+        .take(FIXTURE_BYTES_MAX)
+        .read_to_end(&mut json)?;
     let block = RealBlock::parse(&json)?;
     let (serial, took) = timed(|| block.run(&Serial))?;
     block.check(&serial).context("serial")?;
@@ -76,11 +81,17 @@ fn block(path: &Path, threads: &[usize]) -> anyhow::Result<String> {
     );
     for &threads in threads {
         let parallel = Parallel::new(threads);
-        let (replayed, took) = timed(|| block.run(&parallel)).with_context(|| format!("{threads} threads"))?;
-        block.check(&replayed).with_context(|| format!("{threads} threads"))?;
+        let (replayed, took) =
+            timed(|| block.run(&parallel)).with_context(|| format!("{threads} threads"))?;
+        block
+            .check(&replayed)
+            .with_context(|| format!("{threads} threads"))?;
         same(&serial, &replayed).with_context(|| format!("{threads} threads"))?;
         let runs = replayed.stats.executions;
-        line.push_str(&format!("  {threads}t {:>7.1} ms ({runs} runs)", took.as_secs_f64() * 1e3));
+        line.push_str(&format!(
+            "  {threads}t {:>7.1} ms ({runs} runs)",
+            took.as_secs_f64() * 1e3
+        ));
     }
     Ok(line)
 }
@@ -94,7 +105,9 @@ fn timed<T, E>(run: impl FnOnce() -> Result<T, E>) -> Result<(T, Duration), E> {
 fn same(serial: &Replayed, parallel: &Replayed) -> anyhow::Result<()> {
     if serial.writes != parallel.writes {
         let key = serial.writes.keys().chain(parallel.writes.keys());
-        let first = key.into_iter().find(|k| serial.writes.get(*k) != parallel.writes.get(*k));
+        let first = key
+            .into_iter()
+            .find(|k| serial.writes.get(*k) != parallel.writes.get(*k));
         bail!("writes differ from serial's, first under {first:?}");
     }
     Ok(())

@@ -6,8 +6,8 @@ use alloy_primitives::{Signature, TxKind};
 use k256::ecdsa::SigningKey;
 use module::{BlockContext, GenesisContext, Module};
 use state::{
-    Deferral, Key, KeyRange, MemoryState, Overlay, StateRead, StateScan, StateWrite, Value, WriteSet, apply_deferrals,
-    resolve,
+    Deferral, Key, KeyRange, MemoryState, Overlay, StateRead, StateScan, StateWrite, Value, WriteSet,
+    apply_deferrals, resolve,
 };
 use std::sync::Arc;
 use types::{Address, B256, ChainConfig, Timestamp, U256, keccak256};
@@ -32,7 +32,11 @@ where
 pub fn signature(hash: &B256, signer: u8) -> Signature {
     let (signature, recovery) = key(signer).sign_prehash_recoverable(hash.as_slice()).unwrap();
     let (r, s) = signature.split_bytes();
-    Signature::new(U256::from_be_slice(&r), U256::from_be_slice(&s), recovery.is_y_odd())
+    Signature::new(
+        U256::from_be_slice(&r),
+        U256::from_be_slice(&s),
+        recovery.is_y_odd(),
+    )
 }
 
 pub fn transfer(nonce: u64, to: Address, value: u64) -> TxEip1559 {
@@ -48,10 +52,17 @@ pub fn transfer(nonce: u64, to: Address, value: u64) -> TxEip1559 {
     }
 }
 pub fn calls(nonce: u64, to: Address, value: u64, data: Vec<u8>) -> TxEip1559 {
-    TxEip1559 { gas_limit: 300_000, input: data.into(), ..transfer(nonce, to, value) }
+    TxEip1559 {
+        gas_limit: 300_000,
+        input: data.into(),
+        ..transfer(nonce, to, value)
+    }
 }
 pub fn creates(nonce: u64, value: u64, init: Vec<u8>) -> TxEip1559 {
-    TxEip1559 { to: TxKind::Create, ..calls(nonce, Address::ZERO, value, init) }
+    TxEip1559 {
+        to: TxKind::Create,
+        ..calls(nonce, Address::ZERO, value, init)
+    }
 }
 pub fn legacy(nonce: u64, to: Address, value: u64) -> TxLegacy {
     TxLegacy {
@@ -80,9 +91,13 @@ pub fn deploys(runtime: &[u8]) -> Vec<u8> {
 pub const REVERTS: [u8; 3] = [0x5f, 0x5f, 0xfd];
 pub const LOOPS: [u8; 3] = [0x5b, 0x5f, 0x56];
 /// Calls the address in its input with the value it got, and stores in slot 0 whether that went well.
-pub const FORWARDS: [u8; 12] = [0x5f, 0x5f, 0x5f, 0x5f, 0x34, 0x5f, 0x35, 0x5a, 0xf1, 0x5f, 0x55, 0x00];
+pub const FORWARDS: [u8; 12] = [
+    0x5f, 0x5f, 0x5f, 0x5f, 0x34, 0x5f, 0x35, 0x5a, 0xf1, 0x5f, 0x55, 0x00,
+];
 /// As [`FORWARDS`], then reverts.
-pub const FORWARDS_AND_REVERTS: [u8; 12] = [0x5f, 0x5f, 0x5f, 0x5f, 0x34, 0x5f, 0x35, 0x5a, 0xf1, 0x5f, 0x5f, 0xfd];
+pub const FORWARDS_AND_REVERTS: [u8; 12] = [
+    0x5f, 0x5f, 0x5f, 0x5f, 0x34, 0x5f, 0x35, 0x5a, 0xf1, 0x5f, 0x5f, 0xfd,
+];
 /// Destroys itself for the address in its input.
 pub const DIES: [u8; 3] = [0x5f, 0x35, 0xff];
 
@@ -98,13 +113,30 @@ impl Chain {
     /// Accounts 1 to 9 have 100 each; `fee_collector` and 0xb1… are blocked.
     pub fn new() -> Self {
         let config = Arc::new(ChainConfig::braid());
-        let block = BlockContext::plain(config, "braid-local-1", 5, Timestamp { seconds: 1_800_000_000, nanos: 0 });
+        let block = BlockContext::plain(
+            config,
+            "braid-local-1",
+            5,
+            Timestamp {
+                seconds: 1_800_000_000,
+                nanos: 0,
+            },
+        );
         let evm = Evm::new([collector(), blocked()]);
-        let mut chain = Self { state: MemoryState::default(), block, evm, scratch: Scratch::default() };
+        let mut chain = Self {
+            state: MemoryState::default(),
+            block,
+            evm,
+            scratch: Scratch::default(),
+        };
         chain.edit(|state, block, evm| {
             let mut updates = Vec::new();
-            let mut ctx =
-                GenesisContext { block, state, validators: &[], validator_updates: &mut updates };
+            let mut ctx = GenesisContext {
+                block,
+                state,
+                validators: &[],
+                validator_updates: &mut updates,
+            };
             evm.init_genesis(&serde_json::Value::Null, &mut ctx).unwrap();
             for n in 1..10 {
                 let coin = types::Coin::new(U256::from(100) * U256::from(ETHER), "abraid");
@@ -150,19 +182,30 @@ impl Chain {
     /// Runs a transaction that must be included, applies it, and checks the books.
     pub fn run(&mut self, tx: &EvmTx) -> Included {
         let done = self.try_run(tx);
-        let Outcome::Included(included) = done.outcome else { panic!("{:?}", done.outcome) };
+        let Outcome::Included(included) = done.outcome else {
+            panic!("{:?}", done.outcome)
+        };
         let before = self.balance(collector());
         self.apply(done.writes, done.deferred);
         let fee = U256::from(included.gas_used) * U256::from(included.effective_gas_price);
-        assert_eq!(self.balance(collector()) - before, fee, "the collector gets the fee, exactly");
+        assert_eq!(
+            self.balance(collector()) - before,
+            fee,
+            "the collector gets the fee, exactly"
+        );
         self.check_supply();
         *included
     }
     /// Runs a transaction that must be invalid.
     pub fn refuse(&mut self, tx: &EvmTx) -> Invalid {
         let done = self.try_run(tx);
-        assert!(done.writes.is_empty() && done.deferred.is_empty(), "an invalid transaction leaves no trace");
-        let Outcome::Invalid(invalid) = done.outcome else { panic!("{:?}", done.outcome) };
+        assert!(
+            done.writes.is_empty() && done.deferred.is_empty(),
+            "an invalid transaction leaves no trace"
+        );
+        let Outcome::Invalid(invalid) = done.outcome else {
+            panic!("{:?}", done.outcome)
+        };
         invalid
     }
     pub fn check_supply(&self) {
@@ -185,7 +228,9 @@ impl Chain {
         x_auth::sequence(&self.state, &who).unwrap()
     }
     pub fn code(&self, who: Address) -> Vec<u8> {
-        x_evm::code(&self.state, &x_evm::code_hash(&self.state, &who).unwrap()).unwrap().to_vec()
+        x_evm::code(&self.state, &x_evm::code_hash(&self.state, &who).unwrap())
+            .unwrap()
+            .to_vec()
     }
     pub fn slot(&self, who: Address, slot: u64) -> U256 {
         x_evm::slot(&self.state, &who, &U256::from(slot), 0).unwrap()
@@ -208,7 +253,11 @@ pub struct Spy<'a> {
 
 impl<'a> Spy<'a> {
     pub fn new(state: &'a MemoryState, refuse_at: Option<usize>) -> Self {
-        Self { state, seen: std::cell::RefCell::default(), refuse_at }
+        Self {
+            state,
+            seen: std::cell::RefCell::default(),
+            refuse_at,
+        }
     }
 }
 impl StateRead for Spy<'_> {
