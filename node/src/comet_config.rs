@@ -63,7 +63,11 @@ impl CometConfig {
             let table: toml::Table = pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
             root.insert(name.into(), table.into());
         };
-        section("rpc", vec![("laddr", self.rpc_address.clone().into())]);
+        section("rpc", vec![
+            ("laddr", self.rpc_address.clone().into()),
+            // A transaction of the mempool's full MiB in base64 must fit; CometBFT's default is a million bytes.
+            ("max_body_bytes", (2i64 << 20).into()),
+        ]);
         section("p2p", vec![
             ("laddr", self.p2p_address.clone().into()),
             ("persistent_peers", self.persistent_peers.join(",").into()),

@@ -57,6 +57,9 @@ pub enum NodeError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] state::StoreError),
+    /// A server did not start.
+    #[error(transparent)]
+    Server(#[from] rpc::RpcError),
     /// A part of the node failed while it ran.
     #[error("node stopped: {0}")]
     Failed(String),

@@ -26,6 +26,25 @@ pub struct InitOptions {
     pub overwrite: bool,
 }
 
+impl InitOptions {
+    /// A node called `moniker` with the usual settings and a stake of a hundred units of power.
+    pub fn new(chain: ChainSpec, moniker: impl Into<String>) -> Result<Self, NodeError> {
+        chain.config.check().map_err(NodeError::Invalid)?;
+        let stake = chain.config.power_reduction().checked_mul(U256::from(100)).ok_or_else(|| {
+            NodeError::Invalid(format!("power_reduction {}: too large", chain.config.power_reduction))
+        })?;
+        Ok(Self {
+            chain,
+            moniker: moniker.into(),
+            operator: None,
+            stake,
+            comet: CometConfig::default(),
+            app: AppConfig::default(),
+            overwrite: false,
+        })
+    }
+}
+
 /// What `init` made.
 #[derive(Clone, Debug)]
 pub struct Initialised {
@@ -123,4 +142,44 @@ fn write_secret(path: &Path, json: &Value) -> Result<(), NodeError> {
     open.write(true).create(true).truncate(true).mode(0o600);
     let mut file = open.open(path).map_err(NodeError::file(path))?;
     file.write_all(&pretty(json)).map_err(NodeError::file(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+    use types::ChainConfig;
+
+    fn options() -> InitOptions {
+        InitOptions::new(ChainSpec::new("braid-local-1", ChainConfig::braid()), "tester").unwrap()
+    }
+
+    #[test]
+    fn a_home_gets_all_files_and_secrets_are_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::new(dir.path().join("new/home"));
+        let made = init(&home, &options()).unwrap();
+        let keys = NodeKeys::read(&home).unwrap();
+        assert_eq!((keys.node_id(), keys.validator_address()), (made.node_id, made.validator));
+        for secret in [home.node_key(), home.validator_key()] {
+            assert_eq!(std::fs::metadata(secret).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        assert_eq!(AppConfig::read(&home).unwrap(), AppConfig::default());
+        assert_eq!(CometConfig::read_rpc_address(&home).unwrap(), "127.0.0.1:26657");
+        let (doc, _) = crate::genesis::read(&home.genesis()).unwrap();
+        assert_eq!(doc, made.genesis);
+    }
+
+    #[test]
+    fn an_initialised_home_is_left_alone_unless_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::new(dir.path());
+        let first = init(&home, &options()).unwrap();
+        let err = init(&home, &options()).unwrap_err().to_string();
+        assert_eq!(err, format!("genesis.json file already exists: {}", home.genesis().display()));
+        assert_eq!(NodeKeys::read(&home).unwrap().node_id(), first.node_id);
+        std::fs::write(home.validator_state(), "{\"height\":\"9\",\"round\":0,\"step\":3}").unwrap();
+        let second = init(&home, &InitOptions { overwrite: true, ..options() }).unwrap();
+        assert_ne!(second.node_id, first.node_id);
+    }
 }

@@ -37,7 +37,11 @@ impl NodeKeys {
     }
     /// What peers call the node: 40 lower-case hex digits.
     pub fn node_id(&self) -> String {
-        hex::encode(address(&self.node))
+        hex::encode(self.node_address())
+    }
+    /// The node id's bytes.
+    pub(crate) fn node_address(&self) -> Address {
+        address(&self.node)
     }
     /// The validator's public key.
     pub fn validator_pub_key(&self) -> [u8; 32] {
