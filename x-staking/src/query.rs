@@ -1,15 +1,15 @@
 //! Queries (x/staking/keeper/grpc_query.go), with the error texts that clients match on.
-mod page;
-
 use crate::records::{Delegation, Record, Unbonding, decode, delegation, get, unbonding};
 use crate::validator::{Status, Validator, decode_entry, validator};
 use crate::{keys, msg, pool};
-use cosmrs::proto::cosmos::base::v1beta1::Coin;
+use cosmrs::proto::cosmos::base::{
+    query::v1beta1::{PageRequest, PageResponse},
+    v1beta1::Coin,
+};
 use cosmrs::proto::cosmos::staking::v1beta1::*;
 use module::{Error, QueryContext, Result};
-use page::{Page, paginate};
 use prost::Message;
-use state::{Key, StateError, Value};
+use state::{Key, KeyRange, StateError, Value};
 use types::{Address, Dec};
 
 type Ctx<'a> = &'a QueryContext<'a>;
@@ -42,6 +42,35 @@ pub(crate) fn answer(method: &str, data: &[u8], ctx: Ctx<'_>) -> Option<Result<V
     })
 }
 
+/// A page, and how to get the next.
+struct Page<T> {
+    items: Vec<T>,
+    response: PageResponse,
+}
+
+/// Reads one page of the entries that share `range`'s prefix. `pick` decodes an entry, or passes over it.
+fn paginate<T>(
+    ctx: Ctx<'_>,
+    range: &KeyRange,
+    request: Option<PageRequest>,
+    pick: impl Fn(&Key, &Value) -> Result<Option<T>, StateError>,
+) -> Result<Page<T>> {
+    let mut items = Vec::new();
+    let response = module::paginate(
+        ctx.state,
+        range.store,
+        &range.start,
+        request.as_ref(),
+        |rest, value| {
+            let item = pick(&Key::new(range.store, &[&range.start, rest]), value)?;
+            let counts = item.is_some();
+            items.extend(item);
+            Ok(counts)
+        },
+    )?;
+    Ok(Page { items, response })
+}
+
 fn operator(ctx: Ctx<'_>, text: &str) -> Result<Address> {
     if text.is_empty() {
         return Err(Error::invalid_argument("validator address cannot be empty"));
@@ -70,7 +99,7 @@ fn all_validators(q: QueryValidatorsRequest, ctx: Ctx<'_>) -> Result<QueryValida
                 .ok_or_else(|| Error::invalid_argument(format_args!("invalid validator status {text}")))?,
         ),
     };
-    let Page { items, response } = paginate(ctx.state, &keys::validators(), q.pagination, |key, value| {
+    let Page { items, response } = paginate(ctx, &keys::validators(), q.pagination, |key, value| {
         let v = decode_entry(key, value)?;
         Ok(want
             .is_none_or(|s| s == v.status)
@@ -129,7 +158,7 @@ fn delegator_delegations(
     ctx: Ctx<'_>,
 ) -> Result<QueryDelegatorDelegationsResponse> {
     let range = keys::delegations_of(&delegator(ctx, &q.delegator_addr)?);
-    let Page { items, response } = paginate(ctx.state, &range, q.pagination, record)?;
+    let Page { items, response } = paginate(ctx, &range, q.pagination, record)?;
     Ok(QueryDelegatorDelegationsResponse {
         delegation_responses: price_all(ctx, &items)?,
         pagination: Some(response),
@@ -151,7 +180,7 @@ fn validator_delegations(
     ctx: Ctx<'_>,
 ) -> Result<QueryValidatorDelegationsResponse> {
     let on = operator(ctx, &q.validator_addr)?;
-    let found = paginate(ctx.state, &keys::delegators_of(&on), q.pagination, |key, _| {
+    let found = paginate(ctx, &keys::delegators_of(&on), q.pagination, |key, _| {
         delegation(&ctx.state, &last_address(key), &on)
     })?;
     Ok(QueryValidatorDelegationsResponse {
@@ -184,7 +213,7 @@ fn delegator_unbondings(
     ctx: Ctx<'_>,
 ) -> Result<QueryDelegatorUnbondingDelegationsResponse> {
     let range = keys::unbondings_of(&delegator(ctx, &q.delegator_addr)?);
-    let Page { items, response } = paginate(ctx.state, &range, q.pagination, |key, value| {
+    let Page { items, response } = paginate(ctx, &range, q.pagination, |key, value| {
         Ok(Some(decode::<Unbonding>(key, value)?.to_proto(&ctx.block.config)))
     })?;
     Ok(QueryDelegatorUnbondingDelegationsResponse {
@@ -198,11 +227,10 @@ fn validator_unbondings(
     ctx: Ctx<'_>,
 ) -> Result<QueryValidatorUnbondingDelegationsResponse> {
     let on = operator(ctx, &q.validator_addr)?;
-    let Page { items, response } =
-        paginate(ctx.state, &keys::unbondings_from(&on), q.pagination, |key, _| {
-            let found: Option<Unbonding> = get(&ctx.state, &keys::unbonding(&last_address(key), &on))?;
-            Ok(found.map(|u| u.to_proto(&ctx.block.config)))
-        })?;
+    let Page { items, response } = paginate(ctx, &keys::unbondings_from(&on), q.pagination, |key, _| {
+        let found: Option<Unbonding> = get(&ctx.state, &keys::unbonding(&last_address(key), &on))?;
+        Ok(found.map(|u| u.to_proto(&ctx.block.config)))
+    })?;
     Ok(QueryValidatorUnbondingDelegationsResponse {
         unbonding_responses: items,
         pagination: Some(response),
@@ -214,7 +242,7 @@ fn delegator_validators(
     ctx: Ctx<'_>,
 ) -> Result<QueryDelegatorValidatorsResponse> {
     let range = keys::delegations_of(&delegator(ctx, &q.delegator_addr)?);
-    let Page { items, response } = paginate(ctx.state, &range, q.pagination, |key, value| {
+    let Page { items, response } = paginate(ctx, &range, q.pagination, |key, value| {
         let d: Delegation = decode(key, value)?;
         Ok(validator(&ctx.state, &d.operator)?.map(|v| v.to_proto(&ctx.block.config)))
     })?;

@@ -11,7 +11,7 @@ use crate::hooks::StakingHooks;
 use crate::validator::{Status, operator_text, validator};
 use crate::{errors, keys, pool};
 use cosmrs::proto::cosmos::{base::v1beta1::Coin as ProtoCoin, staking::v1beta1 as proto};
-use module::{Error, Message, Response, Result, codes};
+use module::{Message, Response, Result, decode_strict};
 use state::{Access, StateRead};
 use std::sync::Arc;
 use types::{Address, ChainConfig, Coin, Timestamp, bech32_decode, validate_denom};
@@ -34,7 +34,7 @@ pub(crate) fn decode(
         M: prost::Message + Default + 'static,
         Native<M>: Message,
     {
-        let msg = strict::<M>(value)?;
+        let msg = decode_strict::<M>("staking message", value)?;
         Ok(Box::new(Native {
             msg,
             hooks: hooks.clone(),
@@ -49,18 +49,6 @@ pub(crate) fn decode(
         cancel::URL => read::<proto::MsgCancelUnbondingDelegation>(value, hooks),
         _ => return None,
     })
-}
-
-/// Decodes `value`, which must be the one canonical encoding: no unknown fields, no trailing bytes.
-fn strict<M: prost::Message + Default>(value: &[u8]) -> Result<M> {
-    let fail = |why: String| Error::sdk(codes::TX_DECODE, format!("{why}: tx parse error"));
-    let msg = M::decode(value).map_err(|e| fail(e.to_string()))?;
-    if msg.encode_to_vec() != value {
-        return Err(fail(
-            "unknown fields or non-canonical encoding in a staking message".into(),
-        ));
-    }
-    Ok(msg)
 }
 
 /// An operator address out of a message.
