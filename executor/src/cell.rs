@@ -134,8 +134,8 @@ impl Cell {
         }
     }
 
-    /// Sets `writer`'s version. Calls `index` at the first version that the cell ever gets.
-    pub(crate) fn mark(&self, writer: TxIndex, mark: &Mark<'_>, index: impl FnOnce()) {
+    /// Sets `writer`'s version. Calls `index` while the ordered index does not know the cell; it says whether it does now.
+    pub(crate) fn mark(&self, writer: TxIndex, mark: &Mark<'_>, index: impl FnOnce() -> bool) {
         let (pending, entry) = match mark {
             Mark::Declare => (true, Entry::Declared),
             Mark::Write(op) => (false, Entry::Op((*op).clone())),
@@ -175,7 +175,7 @@ impl Cell {
         writer: TxIndex,
         op: &Op,
         base: &dyn StateRead,
-        index: impl FnOnce(),
+        index: impl FnOnce() -> bool,
     ) -> Result<(), StateError> {
         let mut chain = self.chain.write();
         let adds = matches!(op, Op::Add(_));
@@ -213,6 +213,12 @@ impl Cell {
         Ok(())
     }
 
+    /// Tells the index of the cell, if someone writes here and it does not know.
+    pub(crate) fn index(&self, index: impl FnOnce() -> bool) {
+        let mut chain = self.chain.write();
+        chain.indexed = chain.indexed || (!chain.versions.is_empty() && index());
+    }
+
     /// The change that the committed transactions make together.
     pub(crate) fn settled(&self) -> Option<Op> {
         let chain = self.chain.read();
@@ -235,10 +241,8 @@ impl Chain {
     }
     /// Sets a version. The index is told under the cell's lock: else someone could commit here, see that the index
     /// knows the cell, and be followed by a scan before it really does.
-    fn set(&mut self, version: Version, index: impl FnOnce()) {
-        if !std::mem::replace(&mut self.indexed, true) {
-            index();
-        }
+    fn set(&mut self, version: Version, index: impl FnOnce() -> bool) {
+        self.indexed = self.indexed || index();
         let at = self.position(version.writer);
         match self.versions.get_mut(at).filter(|v| v.writer == version.writer) {
             Some(old) => *old = version,
@@ -266,7 +270,7 @@ mod tests {
         Seen::Value(Some(Value::copy_from_slice(text.as_bytes())))
     }
     fn write(cell: &Cell, writer: TxIndex, op: &Op) {
-        cell.mark(writer, &Mark::Write(op), || ());
+        cell.mark(writer, &Mark::Write(op), || false);
     }
 
     #[test]
@@ -293,7 +297,7 @@ mod tests {
         let cell = Cell::new(0, 0, key(), false);
         let base = MemoryState::default();
         for writer in [1, 3] {
-            cell.mark(writer, &Mark::Declare, || ());
+            cell.mark(writer, &Mark::Declare, || false);
         }
         assert_eq!(cell.read(1, &base), Ok(Seen::Base));
         assert_eq!(cell.read(5, &base), Ok(Seen::Blocked(3)));
@@ -317,12 +321,12 @@ mod tests {
         write(&cell, 2, &plus(8));
         assert_eq!(cell.read(3, &base), Err(StateError::Range { key: key() }));
         assert_eq!(
-            cell.settle(1, &minus(8), &base, || ()),
+            cell.settle(1, &minus(8), &base, || false),
             Err(StateError::Range { key: key() })
         );
-        assert_eq!(cell.settle(1, &minus(7), &base, || ()), Ok(()));
+        assert_eq!(cell.settle(1, &minus(7), &base, || false), Ok(()));
         assert_eq!(cell.read(2, &base), Ok(Seen::Value(None)));
-        assert_eq!(cell.settle(2, &plus(8), &base, || ()), Ok(()));
+        assert_eq!(cell.settle(2, &plus(8), &base, || false), Ok(()));
         assert_eq!(cell.settled(), Some(Op::Put("8".into())));
         assert_eq!(
             cell.chain.read().versions.len(),

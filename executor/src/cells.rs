@@ -7,7 +7,7 @@ use state::{Key, KeyRange, Op, StateError, StateScan, TxIndex, WriteSet};
 use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// Cells of the first chunk; each next chunk doubles.
 const FIRST_CHUNK: u32 = 64;
@@ -52,6 +52,10 @@ pub(crate) struct Cells<'a> {
     pub(crate) base: &'a (dyn StateScan + Sync),
     /// Keys that settle late.
     pub(crate) deferred: &'a DeferredKeys,
+    /// Whether writers tell the ordered index. They begin to when someone first scans: many blocks have no scan.
+    ordered: AtomicBool,
+    /// Set once the index knows the cells written before that.
+    opened: OnceLock<()>,
 }
 
 #[derive(Default)]
@@ -79,6 +83,8 @@ impl<'a> Cells<'a> {
             hasher: foldhash::quality::RandomState::default(),
             base,
             deferred,
+            ordered: AtomicBool::new(false),
+            opened: OnceLock::new(),
         }
     }
     /// The key's hash in this block.
@@ -111,8 +117,25 @@ impl<'a> Cells<'a> {
         table.insert_unique(hash, cell, |cell| cell.hash);
         cell
     }
-    fn index(&self, cell: &'a Cell) {
-        self.shard(cell.hash).index.write().insert(&cell.key, cell);
+    /// Tells the ordered index of `cell`, where there is one. Under the cell's lock.
+    fn index(&self, cell: &'a Cell) -> bool {
+        let ordered = self.ordered.load(Ordering::Acquire);
+        if ordered {
+            self.shard(cell.hash).index.write().insert(&cell.key, cell);
+        }
+        ordered
+    }
+    /// Opens the ordered index. A write is in it whether it comes before or after: of a writer and this walk, whoever
+    /// has the cell's lock second sees what the first did, a version or the flag; and a cell that the walk over its
+    /// shard does not meet was made after the flag was set.
+    pub(crate) fn open_index(&self) {
+        self.opened.get_or_init(|| {
+            self.ordered.store(true, Ordering::Release);
+            for shard in &self.shards {
+                let cells: Vec<_> = shard.table.read().iter().copied().collect();
+                cells.into_iter().for_each(|cell| cell.index(|| self.index(cell)));
+            }
+        });
     }
     /// Announces a write of `writer` to `cell`.
     pub(crate) fn declare(&self, writer: TxIndex, cell: &'a Cell) {
@@ -120,6 +143,7 @@ impl<'a> Cells<'a> {
     }
     /// The written cells of `range`, in its order.
     pub(crate) fn written_in(&self, range: &KeyRange) -> Vec<&'a Cell> {
+        self.open_index();
         let mut found = Vec::new();
         for shard in &self.shards {
             found.extend(
@@ -258,6 +282,10 @@ mod tests {
             written.iter().for_each(|cell| cells.declare(4, cell));
             assert_eq!([1, 2, 5].map(seen), [4, 4, 4].map(Seen::Blocked));
             cells.publish(4, &writes(&[0, 2, 6]), &mut written);
+            // The index opens half way, and knows what was written before and after.
+            cells.open_index();
+            cells.publish(4, &writes(&[0, 2, 6, 7]), &mut written);
+            cells.publish(4, &writes(&[0, 2, 6]), &mut written);
             let x = || Seen::Value(Some("x".into()));
             assert_eq!([0, 1, 2, 5, 6].map(seen), [x(), Seen::Base, x(), Seen::Base, x()]);
             cells.publish(4, &writes(&[5]), &mut written);
@@ -275,7 +303,7 @@ mod tests {
                 .iter()
                 .map(|cell| cell.key.clone())
                 .collect();
-            assert_eq!(found, [6, 5, 2, 1, 0].map(key));
+            assert_eq!(found, [7, 6, 5, 2, 0].map(key), "1 was left before");
         });
     }
 }

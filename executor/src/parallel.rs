@@ -54,12 +54,16 @@ use std::sync::Arc;
 /// Workers beyond this bring nothing: each would have less than a transaction of the window to itself.
 const WORKERS_MAX: usize = 256;
 
+/// A worker's stack, as large as a main thread's: what a transaction may nest must not depend on who runs it.
+const STACK: usize = 8 << 20;
+
 /// Runs a block's jobs on several threads. Its threads live as long as it does, and sleep between blocks. Clones share
 /// them; two blocks at a time get in each other's way but both finish.
 #[derive(Clone, Debug)]
 pub struct Parallel {
     workers: usize,
-    /// One thread less than there are workers: the caller's is the last. `None` where the system gave no threads.
+    /// One thread less than there are workers: the caller's is the last. `None` where none are needed, or the system
+    /// gave none.
     pool: Option<Arc<rayon::ThreadPool>>,
     faults: Option<Faults>,
 }
@@ -81,13 +85,16 @@ impl Parallel {
     pub fn new(threads: usize) -> Self {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let workers = if threads == 0 { cores() } else { threads }.min(WORKERS_MAX);
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads((workers - 1).max(1))
-            .thread_name(|i| format!("executor-{}", i + 1))
-            .build();
+        let pool = (workers > 1).then(|| {
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(workers - 1)
+                .thread_name(|i| format!("executor-{}", i + 1))
+                .stack_size(STACK)
+                .build()
+        });
         Self {
             workers,
-            pool: pool.ok().map(Arc::new),
+            pool: pool.and_then(Result::ok).map(Arc::new),
             faults: None,
         }
     }
@@ -160,7 +167,6 @@ impl Parallel {
         arena: &'a Arena,
         committer: &Mutex<Committer<'_, J>>,
     ) -> Option<Stats> {
-        let pool = self.pool.as_ref()?;
         let workers = self.workers.min(input.jobs.len());
         let cells = Cells::new(arena, input.base, input.deferred, workers);
         let mut plan = Plan::new(input, &cells);
@@ -194,12 +200,15 @@ impl Parallel {
                 block.scheduler.halt();
             }
         };
-        pool.in_place_scope(|scope| {
-            for _ in 1..workers {
-                scope.spawn(|_| work());
-            }
+        if workers > 1 {
+            // The scope's threads park in the scheduler, never in rayon, so that no job can be stolen into another.
+            self.pool.as_ref()?.in_place_scope(|scope| {
+                (1..workers).for_each(|_| scope.spawn(|_| work()));
+                work();
+            });
+        } else {
             work();
-        });
+        }
         (!broken.into_inner()).then(|| block.scheduler.stats())
     }
 }

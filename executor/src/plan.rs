@@ -32,6 +32,9 @@ impl<'a> Plan<'a> {
     /// Sweeps the block's declarations in order, and marks the expected writes in `cells`.
     pub(crate) fn new<J: Job>(input: &BlockInput<'_, J>, cells: &Cells<'a>) -> Self {
         let ranged = input.jobs.iter().any(|job| !job.access().ranges.is_empty());
+        if ranged {
+            cells.open_index();
+        }
         let mut sweep = Sweep {
             cells,
             last: Vec::new(),
@@ -40,7 +43,7 @@ impl<'a> Plan<'a> {
         let mut plan = Self::default();
         for (index, job) in (0..).zip(input.jobs) {
             let access = job.access();
-            let mut blockers = sweep.blockers(access);
+            let (mut blockers, expected) = sweep.step(index, access);
             blockers.sort_unstable();
             blockers.dedup();
             plan.blockers
@@ -53,7 +56,7 @@ impl<'a> Plan<'a> {
                 access.reads.iter().any(|key| cells.deferred.contains(key))
                     || access.ranges.iter().any(|range| cells.deferred.meets(range)),
             );
-            plan.expected.push(sweep.announce(index, access));
+            plan.expected.push(expected);
         }
         plan
     }
@@ -75,46 +78,42 @@ impl<'a, 'j> Sweep<'a, 'j, '_> {
         }
         &mut self.last[at]
     }
-    /// The last declared writers of what `access` reads or replaces. Adds need nobody's result.
-    fn blockers(&mut self, access: &'j Access) -> Indexes {
-        let mut found = Indexes::new();
-        for key in access.reads.iter().chain(&access.writes) {
+    /// Gives the last declared writers of what `index` reads or replaces (adds need nobody's result), and the cells where
+    /// it is expected to write, which it marks.
+    fn step(&mut self, index: TxIndex, access: &'j Access) -> (Indexes, Vec<&'a Cell>) {
+        let mut blockers = Indexes::new();
+        let mut written: SmallVec<[(&'j Key, &'a Cell, usize); 8]> = SmallVec::new();
+        let reads = access.reads.iter().map(|key| (key, false));
+        for (key, writes) in reads.chain(access.writes.iter().map(|key| (key, true))) {
             let cell = self.cells.locate(key);
-            found.extend(self.last(cell).iter().flatten().copied());
+            blockers.extend(self.last(cell).iter().flatten().copied());
             if let Some(ordered) = &self.ordered {
-                ordered.around(key, &mut found);
+                ordered.around(key, &mut blockers);
+            }
+            if writes {
+                written.push((key, cell, 0));
             }
         }
-        if let Some(ordered) = &self.ordered {
+        written.extend(access.adds.iter().map(|key| (key, self.cells.locate(key), 1)));
+        written.retain(|(_, cell, _)| !cell.deferred);
+        for (_, cell, kind) in &written {
+            self.last(cell)[*kind] = Some(index);
+        }
+        if let Some(ordered) = &mut self.ordered {
             access
                 .ranges
                 .iter()
-                .for_each(|range| ordered.within(range, &mut found));
-        }
-        found
-    }
-    /// Notes what `index` declares; gives the cells where a write is expected.
-    fn announce(&mut self, index: TxIndex, access: &'j Access) -> Vec<&'a Cell> {
-        let mut expected = Vec::new();
-        let writes = access.writes.iter().map(|key| (key, 0));
-        for (key, kind) in writes.chain(access.adds.iter().map(|key| (key, 1))) {
-            let cell = self.cells.locate(key);
-            if cell.deferred {
-                continue;
-            }
-            self.last(cell)[kind] = Some(index);
-            self.cells.declare(index, cell);
-            expected.push(cell);
-            if let Some(ordered) = &mut self.ordered {
-                ordered.keys.insert(key, index);
-            }
-        }
-        if let Some(ordered) = &mut self.ordered {
+                .for_each(|range| ordered.within(range, &mut blockers));
+            ordered
+                .keys
+                .extend(written.iter().map(|(key, _, _)| (*key, index)));
             access.ranges.iter().for_each(|range| ordered.range(index, range));
         }
+        let mut expected: Vec<_> = written.iter().map(|(_, cell, _)| *cell).collect();
         expected.sort_unstable_by(|a, b| a.key.cmp(&b.key));
         expected.dedup_by(|a, b| a.id == b.id);
-        expected
+        expected.iter().for_each(|cell| self.cells.declare(index, cell));
+        (blockers, expected)
     }
 }
 

@@ -29,6 +29,20 @@ fn cool_long_blocks_give_the_same() {
     check(25, 600, 24);
 }
 
+#[test]
+fn blocks_that_declare_nothing_give_the_same() {
+    // The first scan, somewhere in the middle, opens the ordered index while others write.
+    for seed in seeds(100) {
+        let mut rng = Rng(seed);
+        let base = some_state(&mut rng);
+        let jobs: Vec<_> = some_block(&mut rng, 60, 12)
+            .into_iter()
+            .map(|job| Program::new(job.steps))
+            .collect();
+        parallel_equals_serial(&base, &jobs, seed).unwrap();
+    }
+}
+
 /// Whether any of some blocks comes out wrong.
 fn caught(faults: Faults) -> bool {
     (1..=40u64).any(|seed| {
