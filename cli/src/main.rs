@@ -1,3 +1,5 @@
 //! `braidd`: start a node, send transactions, ask questions.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

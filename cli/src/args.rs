@@ -1,0 +1,98 @@
+//! The command line: one variant a command group.
+use crate::dev::DevCommand;
+use crate::home::HomeArgs;
+use crate::init::InitCommand;
+use crate::keys::KeysCommand;
+use crate::query::QueryCommand;
+use crate::run::StartCommand;
+use crate::status::{StatusCommand, VersionCommand};
+use crate::tx::TxCommand;
+use anyhow::{Context as _, Result};
+use clap::{Parser, Subcommand};
+
+/// Braid: an app chain with a parallel EVM and native modules, under CometBFT.
+#[derive(Debug, Parser)]
+#[command(name = "braidd", version, propagate_version = true, arg_required_else_help = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    home: HomeArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Dev(DevCommand),
+    Init(InitCommand),
+    Start(StartCommand),
+    Status(StatusCommand),
+    Keys(KeysCommand),
+    Tx(Box<TxCommand>),
+    #[command(visible_alias = "q")]
+    Query(QueryCommand),
+    Version(VersionCommand),
+}
+
+impl Args {
+    /// Runs the command.
+    pub(crate) fn run(self) -> Result<()> {
+        match &self.command {
+            Command::Dev(dev) => dev.run(&self.home),
+            Command::Init(init) => init.run(&self.home),
+            Command::Start(start) => start.run(&self.home),
+            Command::Status(status) => client_runtime()?.block_on(status.run(&self.home)),
+            Command::Version(version) => version.run(),
+            Command::Keys(keys) => keys.run(&self.home),
+            Command::Tx(tx) => client_runtime()?.block_on(tx.run(&self.home)),
+            Command::Query(query) => client_runtime()?.block_on(query.run(&self.home)),
+        }
+    }
+}
+
+fn client_runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_stand_before_and_after_the_command() {
+        let ok = [
+            "braidd tx bank send a b 1braid --from c --wait -y -o json --home /x",
+            "braidd --home /x tx --wait=5 evm send a b 1 --gas 21000",
+            "braidd q bank balances a --height 3 -o json",
+            "braidd query tx AB --node tcp://h:1",
+            "braidd keys show a -a --bech val --keyring-backend file",
+            "braidd dev --port 1 --block-time 500ms --executor serial --threads 2 --home /x",
+            "braidd start --abci-only --executor parallel --json-rpc.address 127.0.0.1:1",
+            "braidd init me --chain-id c-1 --evm-chain-id 7 --default-denom ucosm",
+            "braidd status -o json",
+            "braidd tx bank multi-send a b c 1braid --split",
+        ];
+        for line in ok {
+            Args::try_parse_from(line.split(' ')).unwrap_or_else(|e| panic!("{line}: {e}"));
+        }
+        let bad = [
+            "braidd tx bank send a b",
+            "braidd tx bank send a b 1braid --gas lots",
+            "braidd tx bank send a b 1braid --fees 1abraid --gas-prices 1abraid",
+            "braidd query bank balances a --height -1",
+            "braidd keys export a --unarmored-hex",
+            "braidd nothing",
+            "braidd dev --port 99999",
+            "braidd dev --executor fast",
+            "braidd dev --block-time 0",
+        ];
+        for line in bad {
+            assert!(Args::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
+}
