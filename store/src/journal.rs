@@ -58,7 +58,7 @@ impl Journal {
             .mode(sled::Mode::HighThroughput);
         // sled panics on some damage. It also releases its lock a little after it is closed; ours is held by now, so
         // whoever has sled's is on the way out.
-        let db = crate::disk::patiently(|| match catch_unwind(AssertUnwindSafe(|| config.open())) {
+        let db = crate::open::patiently(|| match catch_unwind(AssertUnwindSafe(|| config.open())) {
             Err(_) => Err(StoreError::Corrupt(format!(
                 "journal: sled cannot read {}",
                 path.display()
