@@ -166,7 +166,7 @@ mod tests {
         }
         assert_eq!(AppConfig::read(&home).unwrap(), AppConfig::default());
         assert_eq!(CometConfig::read_rpc_address(&home).unwrap(), "127.0.0.1:26657");
-        let (doc, _) = crate::genesis::read(&home.genesis()).unwrap();
+        let (doc, _) = genesis::read(&home.genesis()).unwrap();
         assert_eq!(doc, made.genesis);
     }
 

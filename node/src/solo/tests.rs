@@ -36,7 +36,7 @@ fn payment(from: u8, nonce: u64, to: Address) -> Bytes {
     let (sig, parity) = key(from).sign_prehash_recoverable(tx.signature_hash().as_slice()).unwrap();
     let signed = tx.into_signed(Signature::from((sig, parity)));
     let raw = TxEnvelope::from(signed).encoded_2718();
-    x_evm::wrap(&raw, &config.base_denom).unwrap()
+    x_evm::wrap(&x_evm::EvmTx::decode(&raw, config.evm_chain_id).unwrap(), &config)
 }
 
 fn new_home() -> (tempfile::TempDir, Home) {
