@@ -3,6 +3,7 @@ mod access;
 mod blocks;
 mod genesis;
 mod harness;
+mod hooks;
 mod moves;
 mod queries;
 mod random;
