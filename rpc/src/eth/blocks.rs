@@ -2,7 +2,7 @@
 use super::args::{Args, BlockId};
 use super::convert;
 use super::ctx::{Ctx, hex_u64, json};
-use super::error::{RpcResult, app};
+use super::error::{RpcResult, app, internal};
 use app::{EvmReceipt, StoredBlock};
 use serde_json::Value;
 use std::sync::Arc;
@@ -91,19 +91,26 @@ fn evm((stored, index): &(Arc<StoredBlock>, usize)) -> Option<&EvmReceipt> {
     stored.txs.get(*index)?.evm.as_ref()
 }
 
+/// The transaction with this hash that is in a block.
+fn included_json(ctx: &Ctx, args: &Args) -> RpcResult<Option<Value>> {
+    let found = included(ctx, args)?;
+    let Some((stored, receipt)) = found.as_ref().and_then(|place| Some((&place.0, evm(place)?))) else {
+        return Ok(None);
+    };
+    json(convert::transaction(stored, receipt)?).map(Some)
+}
+
 /// `eth_getTransactionByHash(hash)`: also one that waits; null for native transactions.
 pub(crate) fn tx_by_hash(ctx: &Ctx, args: &Args) -> RpcResult<Value> {
-    let found = included(ctx, args)?;
-    if let Some(place) = &found
-        && let Some(receipt) = evm(place)
-    {
-        return json(convert::transaction(&place.0, receipt)?);
+    if let Some(tx) = included_json(ctx, args)? {
+        return Ok(tx);
     }
-    let Some(raw) = ctx.chain.pending_raw(&args.hash(0)?) else { return Ok(Value::Null) };
-    match x_evm::EvmTx::decode_any(&raw) {
-        Ok(tx) => json(convert::pending(tx)),
-        Err(e) => Err(super::error::internal(e)),
-    }
+    let Some(raw) = ctx.chain.pending_raw(&args.hash(0)?) else {
+        // It may have moved from the pool into a block between the two looks.
+        return Ok(included_json(ctx, args)?.unwrap_or(Value::Null));
+    };
+    let tx = x_evm::EvmTx::decode_any(&raw).map_err(internal)?;
+    json(convert::pending(tx))
 }
 
 /// `eth_getTransactionReceipt(hash)`.
