@@ -1,6 +1,6 @@
 //! Where the EVM keeps what neither auth nor bank has: code, code hashes, storage (cosmos/evm x/vm/types/key.go).
 use revm::primitives::KECCAK_EMPTY;
-use state::{Key, StateError, StateRead, StoreId, Value};
+use state::{Control, Key, KeyRange, StateError, StateRead, StateScan, StoreId, Value};
 use types::{Address, B256, U256};
 
 /// The EVM's store, by cosmos/evm's name.
@@ -87,6 +87,18 @@ pub fn slot(state: &dyn StateRead, who: &Address, slot: &U256, epoch: u64) -> Re
     };
     let bytes = <[u8; 32]>::try_from(value.as_ref()).map_err(|_| corrupt(key, "want 32 bytes"))?;
     Ok(U256::from_be_bytes(bytes))
+}
+
+/// Whether `who` has a word of storage at `epoch`.
+pub(crate) fn has_storage(state: &dyn StateScan, who: &Address, epoch: u64) -> Result<bool, StateError> {
+    let tail = if epoch == 0 { Vec::new() } else { epoch.to_be_bytes().to_vec() };
+    let mut found = false;
+    let slots = KeyRange::prefix(STORE, &[&[2], who.as_slice()].concat());
+    state.scan(&slots, &mut |key, _| {
+        found = key.bytes().get(1 + 20 + 32..) == Some(tail.as_slice());
+        if found { Control::Break(()) } else { Control::Continue(()) }
+    })?;
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ mod query;
 pub mod replay;
 mod revert;
 mod simulate;
+mod overrides;
 mod tx;
 mod writes;
 
@@ -44,6 +45,7 @@ pub use keys::{
 };
 pub use machine::{Scratch, Transfer};
 pub use module::{Evm, begin_block_writes};
+pub use overrides::{Override, apply_overrides};
 pub use params::{Params, params};
 pub use query::{
     AccountResponse, AddressRequest, CodeResponse, Config, ConfigResponse, CosmosAccountResponse,

@@ -61,6 +61,9 @@ impl EvmTx {
     /// Reads a transaction and recovers its sender, by the chain's rules: types 0 (EIP-155), 1, 2 and 4, low-s
     /// signatures, this chain's id, no trailing bytes.
     pub fn decode(raw: &[u8], chain_id: u64) -> Result<Self, TxError> {
+        if raw.len() > TX_BYTES_MAX {
+            return Err(TxError::Size(raw.len()));
+        }
         let envelope = parse(raw)?;
         if envelope.is_eip4844() {
             return Err(TxError::Type("blob".into()));
@@ -78,7 +81,8 @@ impl EvmTx {
         let sender = envelope.recover_signer().map_err(|_| TxError::Signature)?;
         Ok(Self::new(envelope, sender))
     }
-    /// Reads a transaction by Ethereum's rules of any time: also unprotected, high-s and of type 3.
+    /// Reads a transaction by Ethereum's rules of any time: also unprotected, high-s, of type 3, of any
+    /// size.
     pub fn decode_any(raw: &[u8]) -> Result<Self, TxError> {
         let envelope = parse(raw)?;
         let sender = envelope
@@ -166,9 +170,6 @@ impl EvmTx {
 }
 
 fn parse(raw: &[u8]) -> Result<Envelope, TxError> {
-    if raw.len() > TX_BYTES_MAX {
-        return Err(TxError::Size(raw.len()));
-    }
     match raw.first() {
         None => return Err(TxError::Rlp("value size exceeds available input length".into())),
         Some(1..=4 | 0xc0..) => {}

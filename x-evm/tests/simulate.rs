@@ -193,6 +193,39 @@ fn warming_up_runs_the_slowest_precompile() {
 }
 
 #[test]
+fn a_call_can_run_over_state_as_if() {
+    use std::collections::BTreeMap;
+    use x_evm::{Override, apply_overrides};
+    let chain = Chain::new();
+    let (env, at) = (chain.env(), Address::repeat_byte(0x21));
+    let one = |slot: u64, word: u64| BTreeMap::from([(U256::from(slot), U256::from(word))]);
+    // Returns slot 0, slot 1 and its balance.
+    let code = [
+        0x5f, 0x54, 0x5f, 0x52, 0x60, 1, 0x54, 0x60, 0x20, 0x52, 0x47, 0x60, 0x40, 0x52, 0x60, 0x60, 0x5f,
+        0xf3,
+    ];
+    let first = Override {
+        code: Some(code.to_vec().into()),
+        balance: Some(U256::from(7)),
+        state_diff: one(0, 5),
+        ..Override::default()
+    };
+    let second = Override {
+        state: Some(one(1, 6)),
+        balance: Some(U256::ZERO),
+        ..Override::default()
+    };
+    let mut over = state::Overlay::new(&chain.state);
+    for (wanted, want) in [(first, [5u64, 0, 7]), (second, [0, 6, 0])] {
+        apply_overrides(&mut over, &env.config, &[(at, wanted)].into()).unwrap();
+        let output = call(&over, &env, &to(at), CAP).unwrap().output;
+        let words: Vec<U256> = output.chunks(32).map(U256::from_be_slice).collect();
+        assert_eq!(words, want.map(U256::from));
+    }
+    assert!(call(&chain.state, &env, &to(at), CAP).unwrap().output.is_empty());
+}
+
+#[test]
 fn queries_answer_in_protobuf() {
     let mut chain = Chain::new();
     let at = Address::repeat_byte(1);
