@@ -6,6 +6,7 @@ use crate::keys::KeysCommand;
 use crate::query::QueryCommand;
 use crate::run::StartCommand;
 use crate::status::{StatusCommand, VersionCommand};
+use crate::testnet::TestnetCommand;
 use crate::tx::TxCommand;
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
@@ -25,6 +26,7 @@ enum Command {
     Dev(DevCommand),
     Init(InitCommand),
     Start(StartCommand),
+    Testnet(TestnetCommand),
     Status(StatusCommand),
     Keys(KeysCommand),
     Tx(Box<TxCommand>),
@@ -40,6 +42,7 @@ impl Args {
             Command::Dev(dev) => dev.run(&self.home),
             Command::Init(init) => init.run(&self.home),
             Command::Start(start) => start.run(&self.home),
+            Command::Testnet(testnet) => testnet.run(&self.home),
             Command::Status(status) => client_runtime()?.block_on(status.run(&self.home)),
             Command::Version(version) => version.run(),
             Command::Keys(keys) => keys.run(&self.home),
@@ -75,6 +78,8 @@ mod tests {
             "braidd start --abci-only --executor parallel --json-rpc.address 127.0.0.1:1",
             "braidd init me --chain-id c-1 --evm-chain-id 7 --default-denom ucosm",
             "braidd status -o json",
+            "braidd testnet start --validators 3 --executor serial,parallel,parallel --threads 1,2,4 --home /x",
+            "braidd testnet logs 2 --comet -n 5 --home /x",
             "braidd tx bank multi-send a b c 1braid --split",
         ];
         for line in ok {

@@ -9,6 +9,7 @@ mod init;
 mod run;
 mod dev;
 mod status;
+mod testnet;
 mod home;
 mod chain;
 mod amount;

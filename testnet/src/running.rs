@@ -103,6 +103,11 @@ impl Running {
         Ok(())
     }
 
+    /// How many nodes run.
+    pub fn running(&self) -> usize {
+        self.children.iter().flatten().count()
+    }
+
     /// Waits until a node ends by itself; never returns where none does.
     pub async fn ended(&mut self) -> TestnetError {
         loop {
@@ -112,6 +117,7 @@ impl Running {
                 {
                     let member = &self.network.members[index];
                     forget(member);
+                    *slot = None;
                     return TestnetError::Ended { index, status: status.to_string(), log: member.log() };
                 }
             }

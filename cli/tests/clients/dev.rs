@@ -1,0 +1,184 @@
+//! A `braidd dev` of its own for each test, and the programs that are run against it.
+use cli::{DevAccount, dev_accounts};
+use serde_json::Value;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use tempfile::TempDir;
+
+/// A running chain; it ends with this value.
+pub(crate) struct Dev {
+    child: Child,
+    /// Kept open: the node's words would fail otherwise.
+    _words: BufReader<ChildStdout>,
+    pub(crate) dir: TempDir,
+    /// Ethereum JSON-RPC.
+    pub(crate) rpc: String,
+    /// CometBFT's RPC.
+    pub(crate) comet: String,
+    pub(crate) accounts: Vec<DevAccount>,
+}
+
+/// The checkout.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().into()
+}
+
+/// The folder of the clients' scripts, installed.
+pub(crate) fn clients() -> PathBuf {
+    let folder = root().join("clients");
+    let installed = folder.join("node_modules").join(".braid-installed");
+    assert!(installed.exists(), "the clients are not installed ({} is missing): run `cargo xtask tools`", installed.display());
+    folder
+}
+
+/// What a program printed; a panic with all its words where it failed.
+fn good(command: &mut Command) -> String {
+    let output = run(command);
+    let (out, err) = words(&output);
+    assert!(output.status.success(), "{command:?} ended with {}\n{out}{err}", output.status);
+    out
+}
+
+/// What a program printed on its way to a failure; a panic where it did not fail.
+fn bad(command: &mut Command) -> String {
+    let output = run(command);
+    let (out, err) = words(&output);
+    assert!(!output.status.success(), "{command:?} did not fail\n{out}{err}");
+    format!("{out}{err}")
+}
+
+fn run(command: &mut Command) -> Output {
+    command.stdin(Stdio::null()).output().unwrap_or_else(|e| panic!("{command:?}: {e}"))
+}
+
+fn words(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&output.stdout), text(&output.stderr))
+}
+
+impl Dev {
+    /// Starts a chain on free ports, in a folder of its own.
+    pub(crate) fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let log = File::create(dir.path().join("log")).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_braidd"));
+        command.args(["dev", "--port", "0", "--comet-port", "0", "--home"]).arg(dir.path().join("home"));
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let mut words = BufReader::new(child.stdout.take().unwrap());
+        let (mut rpc, mut comet, mut said) = (None, None, String::new());
+        loop {
+            let mut line = String::new();
+            if words.read_line(&mut line).unwrap() == 0 {
+                let log = std::fs::read_to_string(dir.path().join("log")).unwrap();
+                panic!("braidd dev ended with {}\n{said}{log}", child.wait().unwrap());
+            }
+            let url = |line: &str| line.split_whitespace().find(|w| w.starts_with("http://")).map(str::to_owned);
+            match line.as_str() {
+                l if l.starts_with("Ethereum JSON-RPC") => rpc = url(l),
+                l if l.starts_with("CometBFT RPC") => comet = url(l),
+                // The last line that it prints.
+                l if l.trim_start().starts_with("braidd query") => break,
+                _ => {}
+            }
+            said += &line;
+        }
+        let found = format!("no endpoint in\n{said}");
+        let (rpc, comet) = (rpc.expect(&found), comet.expect(&found));
+        Self { child, _words: words, dir, rpc, comet, accounts: dev_accounts() }
+    }
+    /// `0x…` of dev`i`'s private key.
+    pub(crate) fn key(&self, i: usize) -> String {
+        format!("0x{}", hex::encode(self.accounts[i].private_key))
+    }
+    /// `0x…` of dev`i`.
+    pub(crate) fn hex(&self, i: usize) -> String {
+        self.accounts[i].address.to_string()
+    }
+    /// `braid1…` of dev`i`.
+    pub(crate) fn bech32(&self, i: usize) -> String {
+        types::bech32_address("braid", &self.accounts[i].address)
+    }
+    /// The validator's operator: dev0.
+    pub(crate) fn operator(&self) -> String {
+        types::bech32_encode("braidvaloper", self.accounts[0].address.as_slice())
+    }
+
+    fn braidd_command(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_braidd"));
+        command.args(line.split_whitespace()).args(["-o", "json", "--home"]).arg(self.dir.path().join("home"));
+        if ["tx", "query", "status"].iter().any(|c| line.starts_with(c)) {
+            command.args(["--node", &self.comet]);
+        }
+        command
+    }
+    /// `braidd` of `line`, with `-o json` and this node.
+    pub(crate) fn braidd(&self, line: &str) -> Value {
+        let text = good(&mut self.braidd_command(line));
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("braidd {line}: {e}: {text}"))
+    }
+    /// The words of a `braidd` that fails.
+    pub(crate) fn braidd_fails(&self, line: &str) -> String {
+        bad(&mut self.braidd_command(line))
+    }
+    /// A transaction of `braidd tx` that is in a block.
+    pub(crate) fn tx(&self, line: &str) -> Value {
+        let shown = self.braidd(&format!("tx {line} --wait -y"));
+        assert_eq!(shown["code"], 0, "{line}: {shown}");
+        assert_ne!(shown["height"], "0", "{line}: {shown}");
+        shown
+    }
+
+    fn foundry(&self, program: &str, arguments: &[&str]) -> Command {
+        let bin = clients().join("node_modules").join(".bin").join(program);
+        let mut command = Command::new(bin);
+        command.args(arguments).args(["--rpc-url", &self.rpc]);
+        // Nothing of the user's configuration, and nothing left in the checkout.
+        command.env("HOME", self.dir.path()).env("FOUNDRY_DISABLE_NIGHTLY_WARNING", "1");
+        command.env("FOUNDRY_OUT", self.dir.path().join("out")).env("FOUNDRY_CACHE_PATH", self.dir.path().join("cache"));
+        command.current_dir(clients().join("erc20"));
+        command
+    }
+    /// `cast`'s answer.
+    pub(crate) fn cast(&self, arguments: &[&str]) -> String {
+        good(&mut self.foundry("cast", arguments)).trim().to_owned()
+    }
+    /// `cast`'s answer to `--json`.
+    pub(crate) fn cast_json(&self, arguments: &[&str]) -> Value {
+        let text = self.cast(&[arguments, &["--json"]].concat());
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("cast {arguments:?}: {e}: {text}"))
+    }
+    /// The words of a `cast` that fails.
+    pub(crate) fn cast_fails(&self, arguments: &[&str]) -> String {
+        bad(&mut self.foundry("cast", arguments))
+    }
+    /// `forge`'s answer.
+    pub(crate) fn forge(&self, arguments: &[&str]) -> String {
+        good(&mut self.foundry("forge", arguments))
+    }
+    /// Runs a script of the clients' folder with dev`i`'s key. It fails with the script's words.
+    pub(crate) fn script(&self, name: &str, i: usize) {
+        let mut node = Command::new("node");
+        node.arg(clients().join(name)).envs([
+            ("BRAID_RPC", self.rpc.as_str()),
+            ("BRAID_COMET", &self.comet),
+            ("BRAID_KEY", &self.key(i)),
+            ("BRAID_VALIDATOR", &self.operator()),
+        ]);
+        let said = good(&mut node);
+        assert_eq!(said.trim(), "ok", "{name} did not come to its end: {said}");
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
+            eprintln!("the node said:\n{log}");
+        }
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
