@@ -20,8 +20,17 @@ fn cometbft(test: &str) -> Option<PathBuf> {
     found
 }
 
+/// A port that nobody has, below those the system gives out by itself, another one each time.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    use std::sync::atomic::{AtomicU16, Ordering};
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let start = u16::try_from(std::process::id() % 100).unwrap() * 100;
+        let port = 20_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 struct Node {
@@ -165,7 +174,9 @@ async fn the_end_of_cometbft_ends_the_node_with_an_error() {
     let options = StartOptions { comet_bin: Some(bin), ..StartOptions::new(node.home.clone()) };
     let (stop, (tell, told)) = (Stop::new(), tokio::sync::oneshot::channel());
     let running = tokio::spawn(start(options, stop, move |_| tell.send(()).unwrap()));
-    told.await.unwrap();
+    if told.await.is_err() {
+        panic!("not ready: {:?}", running.await.unwrap());
+    }
     for pid in children(std::process::id(), node.home.root().to_str().unwrap()) {
         kill(pid, "KILL");
     }
@@ -223,9 +234,8 @@ async fn a_node_that_is_killed_takes_cometbft_with_it() {
     }
     // And the home is as good as before.
     let options = StartOptions { comet_bin: Some(bin), ..StartOptions::new(node.home.clone()) };
-    let before = 2;
     with_node(options, async |_| {
-        wait_height(node.rpc, before + 2).await;
+        wait_height(node.rpc, 4).await;
     })
     .await
     .unwrap();
