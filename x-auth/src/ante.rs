@@ -144,7 +144,7 @@ pub fn prepare(
         addresses.push(fee_payer);
     }
     let fee = fee_of(&tx, config, purpose)?;
-    let signers = signers(&tx, &addresses, config)?;
+    let signers = signers(&tx, &addresses, config, purpose)?;
     too_many(
         signers
             .iter()
@@ -209,7 +209,12 @@ fn fee_of(tx: &DecodedTx, config: &ChainConfig, purpose: Purpose) -> Result<Coin
 }
 
 /// Pairs addresses with signer infos and signatures.
-fn signers(tx: &DecodedTx, addresses: &[Address], config: &ChainConfig) -> Result<Vec<Signer>> {
+fn signers(
+    tx: &DecodedTx,
+    addresses: &[Address],
+    config: &ChainConfig,
+    purpose: Purpose,
+) -> Result<Vec<Signer>> {
     if tx.signatures.is_empty() {
         return Err(Error::sdk(codes::NO_SIGNATURES, "no signatures supplied"));
     }
@@ -220,7 +225,10 @@ fn signers(tx: &DecodedTx, addresses: &[Address], config: &ChainConfig) -> Resul
     }
     let mut signers = Vec::with_capacity(addresses.len());
     for (i, (address, info)) in addresses.iter().zip(&tx.auth_info.signer_infos).enumerate() {
-        let key = info.public_key.as_ref().map(PublicKey::from_any).transpose()?;
+        let mut key = info.public_key.as_ref().map(PublicKey::from_any).transpose()?;
+        if purpose == Purpose::Simulate {
+            key = key.and_then(|k| meant(k, address));
+        }
         if key.as_ref().is_some_and(|k| k.address() != *address) {
             let who = bech32_address(&config.bech32_prefix, address);
             let why =
@@ -230,6 +238,21 @@ fn signers(tx: &DecodedTx, addresses: &[Address], config: &ChainConfig) -> Resul
         signers.push(Signer::new(*address, key, info, &tx.signatures[i])?);
     }
     Ok(signers)
+}
+
+/// The key that a simulated transaction means. CosmJS names every key a Cosmos one when it asks for gas, and the SDK does
+/// not compare keys with addresses then (x/auth/ante/sigverify.go, SetPubKeyDecorator). `None`, as if no key were
+/// stated, where it is `address`'s in neither form.
+fn meant(key: PublicKey, address: &Address) -> Option<PublicKey> {
+    if key.address() == *address {
+        return Some(key);
+    }
+    let twin = match key {
+        PublicKey::Secp256k1(point) => PublicKey::EthSecp256k1(point),
+        PublicKey::EthSecp256k1(point) => PublicKey::Secp256k1(point),
+        PublicKey::Multisig { .. } => return None,
+    };
+    (twin.address() == *address).then_some(twin)
 }
 
 /// The refusal of a transaction that needs more gas than it states.
@@ -333,4 +356,22 @@ fn authorise(signer: &Signer, i: usize, verdict: &Verdict, ctx: &mut TxContext<'
     }
     put_account(ctx.state, &config, &account);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_simulation_takes_a_key_in_either_form_and_no_other() {
+        // The generator: a point that both kinds of key may be.
+        let x = "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798".parse::<types::B256>().unwrap();
+        let mut point = [2; 33];
+        point[1..].copy_from_slice(x.as_slice());
+        let (cosmos, eth) = (PublicKey::Secp256k1(point), PublicKey::EthSecp256k1(point));
+        assert_eq!(meant(cosmos.clone(), &eth.address()), Some(eth.clone()));
+        assert_eq!(meant(eth.clone(), &cosmos.address()), Some(cosmos.clone()));
+        assert_eq!(meant(eth.clone(), &eth.address()), Some(eth));
+        assert_eq!(meant(cosmos, &Address::repeat_byte(1)), None);
+    }
 }
