@@ -88,7 +88,7 @@ impl Client {
     fn failed(&self, e: &Error) -> anyhow::Error {
         match response_error(e) {
             Some((message, data)) => anyhow!("the node at {} says: {message}: {data}", self.address),
-            None => anyhow!("no answer from the node at {}: {}", self.address, first_line(&e.to_string())),
+            None => anyhow!("no answer from the node at {}: {:#}", self.address, e.trace()),
         }
     }
     /// Who the node is and how far it is.
@@ -158,11 +158,6 @@ fn response_error(e: &Error) -> Option<(String, String)> {
         ErrorDetail::Response(r) => Some((r.source.message().into(), r.source.data().unwrap_or("").into())),
         _ => None,
     }
-}
-
-// Below the first line stands where in the library it happened.
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or(text)
 }
 
 #[cfg(test)]

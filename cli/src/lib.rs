@@ -34,8 +34,30 @@ pub fn main() -> ExitCode {
     match args.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
-            eprintln!("error: {e:#}");
+            eprintln!("error: {}", told(&e));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// An error and its causes in one line. Some libraries put a cause into their own words too: it is not said twice.
+fn told(e: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in e.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn no_cause_is_told_twice() {
+        let e = anyhow::anyhow!("in use").context("cannot listen: in use").context("dev");
+        assert_eq!(super::told(&e), "dev: cannot listen: in use");
     }
 }

@@ -3,6 +3,7 @@ use crate::client::Broadcast;
 use crate::messages;
 use crate::render::{base64, coins, public_key, raw};
 use anyhow::Result;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use cosmrs::proto::Any;
 use cosmrs::proto::cosmos::base::abci::v1beta1::TxMsgData;
 use cosmrs::proto::cosmos::tx::signing::v1beta1::SignMode;
@@ -23,17 +24,19 @@ pub(crate) fn of_broadcast(b: &Broadcast) -> Value {
 /// An included transaction; `timestamp` is its block's.
 pub(crate) fn of_included(tx: &tx::Response, timestamp: &str) -> Value {
     let r = &tx.tx_result;
+    // tendermint-rs keeps the text of this field as it came: base64.
+    let data = STANDARD.decode(&r.data).unwrap_or_else(|_| r.data.to_vec());
     let events: Vec<Value> = r.events.iter().map(event).collect();
     let mut shown = json!({
         "height": tx.height.to_string(), "txhash": tx.hash.to_string(), "codespace": r.codespace,
-        "code": u32::from(r.code), "data": hex::encode_upper(&r.data), "raw_log": r.log, "logs": [],
+        "code": u32::from(r.code), "data": hex::encode_upper(&data), "raw_log": r.log, "logs": [],
         "info": r.info, "gas_wanted": r.gas_wanted.to_string(), "gas_used": r.gas_used.to_string(),
         "tx": tx_json(&tx.tx), "timestamp": timestamp, "events": events,
     });
     if let Some(hash) = eth_hash(&tx.tx) {
         shown["eth_hash"] = hash.into();
     }
-    if let Some(error) = vm_error(&r.data) {
+    if let Some(error) = vm_error(&data) {
         shown["vm_error"] = error.into();
     }
     shown
@@ -163,6 +166,27 @@ mod tests {
         assert_eq!(vm_error(&data).as_deref(), Some("execution reverted"));
         assert!(check(&json!({ "code": 0, "vm_error": "execution reverted" })).is_err());
         assert_eq!(vm_error(b"junk"), None);
+    }
+
+    #[test]
+    fn a_result_from_the_wire_is_understood() {
+        let response = MsgEthereumTxResponse { vm_error: "out of gas".into(), ..Default::default() };
+        let any = Any { type_url: RESPONSE_TYPE.into(), value: response.encode_to_vec() };
+        let data = TxMsgData { msg_responses: vec![any], ..Default::default() }.encode_to_vec();
+        let wire = json!({
+            "hash": "AB".repeat(32), "height": "3", "index": 0, "tx": base64([0xff]),
+            "tx_result": {
+                "code": 0, "data": base64(&data), "log": "", "info": "", "gas_wanted": "7", "gas_used": "5", "codespace": "",
+                "events": [{ "type": "t", "attributes": [{ "key": "k", "value": "v", "index": true }] }],
+            },
+        });
+        let tx: tx::Response = serde_json::from_value(wire).unwrap();
+        let shown = of_included(&tx, "then");
+        assert_eq!(shown["data"], hex::encode_upper(&data));
+        assert_eq!(shown["vm_error"], "out of gas");
+        assert_eq!(shown["events"][0]["attributes"][0]["value"], "v");
+        assert_eq!((shown["gas_wanted"].as_str(), shown["gas_used"].as_str()), (Some("7"), Some("5")));
+        assert!(check(&shown).is_err());
     }
 
     #[test]
