@@ -83,10 +83,11 @@ impl Mix {
 
     /// A block of `count` transactions.
     pub fn block(&mut self, count: usize, weights: &Weights) -> Vec<Bytes> {
-        (0..count).map(|_| self.transaction(weights)).collect()
+        (0..count).map(|_| self.transaction(weights).1).collect()
     }
 
-    fn transaction(&mut self, w: &Weights) -> Bytes {
+    /// The next transaction, and which of the accounts sends it.
+    pub fn transaction(&mut self, w: &Weights) -> (usize, Bytes) {
         let total = w.pay + w.hot + w.token + w.probe + w.bank + w.stake + w.invalid;
         let mut pick = self.random.next() % total;
         // A few senders send often, so that runs of one sender come up.
@@ -97,7 +98,7 @@ impl Mix {
             pick = pick.saturating_sub(part);
             hit
         };
-        if below(w.pay) {
+        let tx = if below(w.pay) {
             self.pay(from)
         } else if below(w.hot) {
             let value = self.random.next() % 1000;
@@ -117,7 +118,8 @@ impl Mix {
             self.stake(from)
         } else {
             self.invalid(from)
-        }
+        };
+        (from, tx)
     }
 
     fn someone(&mut self) -> Address {
