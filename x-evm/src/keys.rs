@@ -91,12 +91,20 @@ pub fn slot(state: &dyn StateRead, who: &Address, slot: &U256, epoch: u64) -> Re
 
 /// Whether `who` has a word of storage at `epoch`.
 pub(crate) fn has_storage(state: &dyn StateScan, who: &Address, epoch: u64) -> Result<bool, StateError> {
-    let tail = if epoch == 0 { Vec::new() } else { epoch.to_be_bytes().to_vec() };
+    let tail = if epoch == 0 {
+        Vec::new()
+    } else {
+        epoch.to_be_bytes().to_vec()
+    };
     let mut found = false;
     let slots = KeyRange::prefix(STORE, &[&[2], who.as_slice()].concat());
     state.scan(&slots, &mut |key, _| {
         found = key.bytes().get(1 + 20 + 32..) == Some(tail.as_slice());
-        if found { Control::Break(()) } else { Control::Continue(()) }
+        if found {
+            Control::Break(())
+        } else {
+            Control::Continue(())
+        }
     })?;
     Ok(found)
 }

@@ -16,6 +16,7 @@ mod genesis;
 mod invalid;
 mod keys;
 mod machine;
+mod eip7610;
 mod module;
 mod params;
 mod query;

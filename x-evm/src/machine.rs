@@ -1,18 +1,11 @@
 //! revm with the chain's three differences: no reward to the beneficiary (fees are deferred adds), no value to blocked
 //! addresses, and a list of the value transfers that stood.
 use crate::db::{CodeCache, Failed, View};
-use crate::env::{Env, Fees};
-use crate::keys;
+use crate::env::Env;
 use revm::bytecode::opcode::SELFDESTRUCT;
 use revm::context::journal::JournalInner;
 use revm::context::{BlockEnv, CfgEnv, ContextSetters, LocalContext, TxEnv};
-use revm::context_interface::JournalTr as _;
-use revm::context_interface::context::ContextError;
 use revm::context_interface::local::FrameStack;
-use revm::primitives::hardfork::SpecId;
-use revm::primitives::KECCAK_EMPTY;
-use revm::primitives::constants::CALL_STACK_LIMIT;
-use revm::interpreter::CreateInputs;
 use revm::context_interface::result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction};
 use revm::handler::evm::{ContextDbError, FrameInitResult, FrameTr};
 use revm::handler::instructions::EthInstructions;
@@ -59,8 +52,8 @@ pub(crate) struct Hooks {
     marks: Vec<usize>,
 }
 
-type Ctx<'a> = Context<BlockEnv, TxEnv, CfgEnv, View<'a>, Journal<View<'a>>, Hooks>;
-type Inner<'a> = revm::context::Evm<
+pub(crate) type Ctx<'a> = Context<BlockEnv, TxEnv, CfgEnv, View<'a>, Journal<View<'a>>, Hooks>;
+pub(crate) type Inner<'a> = revm::context::Evm<
     Ctx<'a>,
     (),
     EthInstructions<EthInterpreter, Ctx<'a>>,
@@ -70,7 +63,7 @@ type Inner<'a> = revm::context::Evm<
 pub(crate) type EvmError = EVMError<Failed, InvalidTransaction>;
 
 /// One EVM over one view.
-pub(crate) struct Machine<'a>(Inner<'a>);
+pub(crate) struct Machine<'a>(pub(crate) Inner<'a>);
 
 /// What a run left behind.
 pub(crate) struct Ran {
@@ -175,45 +168,6 @@ impl<'a> Machine<'a> {
             precompiles: EthPrecompiles::new(spec),
             frame_stack: FrameStack::new(),
         })
-    }
-}
-
-impl Machine<'_> {
-    /// The address that `create` would make, where it has storage and neither nonce nor code: a collision by EIP-7610,
-    /// which revm does not check. On the chain no such account comes to be: genesis refuses storage without code, a
-    /// created contract has nonce 1, and one that dies in its own transaction leaves no storage. In foreign
-    /// pre-states it does.
-    fn storage_collision(
-        &mut self,
-        depth: usize,
-        create: &CreateInputs,
-    ) -> Result<Option<Address>, ContextError<Failed>> {
-        let journal = &mut self.0.ctx.journaled_state;
-        let env = journal.database.env;
-        if env.fees != Fees::Beneficiary || depth > CALL_STACK_LIMIT as usize {
-            return Ok(None);
-        }
-        // Where the create fails before it looks at the address, it must not become warm.
-        let Some(caller) = journal.inner.state.get(&create.caller()) else { return Ok(None) };
-        if caller.info.balance < create.value() || caller.info.nonce == u64::MAX {
-            return Ok(None);
-        }
-        let at = create.created_address(caller.info.nonce);
-        let account = journal.load_account(at).map_err(ContextError::Db)?.data;
-        if account.info.nonce != 0 || account.info.code_hash != KECCAK_EMPTY {
-            return Ok(None);
-        }
-        let view = &journal.database;
-        let wipes = !env.spec().is_enabled_in(SpecId::CANCUN);
-        let epoch = if wipes { keys::epoch(view.state, &at).map_err(|e| ContextError::Db(e.into()))? } else { 0 };
-        let has = keys::has_storage(view.state, &at, epoch).map_err(|e| ContextError::Db(e.into()))?;
-        Ok(has.then_some(at))
-    }
-
-    fn set_nonce(&mut self, at: Option<Address>, nonce: u64) {
-        if let Some(account) = at.and_then(|at| self.0.ctx.journaled_state.inner.state.get_mut(&at)) {
-            account.info.nonce = nonce;
-        }
     }
 }
 

@@ -7,12 +7,15 @@ use crate::revert;
 use alloy_eips::eip2930::AccessList;
 use alloy_eips::eip7702::SignedAuthorization;
 use alloy_primitives::hex;
+use module::BlockContext;
 use revm::context::TxEnv;
 use revm::context_interface::either::Either;
 use revm::context_interface::result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction, Output};
 use revm::primitives::TxKind;
 use state::{StateError, StateScan};
-use types::{Address, Bytes, U256};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use types::{Address, Bytes, ChainConfig, Timestamp, U256};
 
 /// A transaction that nobody signed. What is `None` is chosen as geth does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,7 +73,9 @@ pub enum CallError {
 ///
 /// # Errors
 /// Where the precompile does not answer: then the build is broken.
-pub fn warm_up(env: &Env) -> Result<(), CallError> {
+pub fn warm_up() -> Result<(), CallError> {
+    let block = BlockContext::plain(Arc::new(ChainConfig::braid()), "warm-up", 1, Timestamp::default());
+    let env = &Env::chain(&block, Arc::new(BTreeSet::new()));
     // The proof that the zero polynomial is zero at zero (EIP-4844).
     let mut input = ZERO_COMMITMENT_HASH.to_vec();
     input.extend_from_slice(&[0; 64]);

@@ -280,7 +280,7 @@ fn an_authorization_delegates_and_another_ends_it() {
     let target = Address::repeat_byte(0x99);
     chain.install(target, &FORWARDS, 0);
     let to = Address::repeat_byte(0x55);
-    let mut authorize = |chain: &mut Chain, nonce, authority_nonce, address| {
+    let authorize = |chain: &mut Chain, nonce, authority_nonce, address| {
         let authorization = Authorization {
             chain_id: u(8118),
             address,

@@ -22,6 +22,7 @@ const FIXTURE_BYTES_MAX: u64 = 100 << 20;
 /// Runs every block; fails where one does not come out as its header says.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let files = fixtures(&args.dir)?;
+    x_evm::warm_up()?;
     let (mut passed, mut failed) = (0u32, 0u32);
     for (number, path) in files {
         match block(&path, &args.threads) {

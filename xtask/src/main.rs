@@ -1,8 +1,17 @@
 //! Install the test tools, check the house rules and run the chores.
+//!
+//! One file a chore; each ends with a line that says what came of it.
 use clap::{Parser, Subcommand};
+use std::path::{Path, PathBuf};
 
-mod blocks;
+mod test;
 mod tools;
+mod rules;
+mod blocks;
+mod vectors;
+mod bench;
+mod sizes;
+mod files;
 
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", about = "Chores of this repository")]
@@ -13,15 +22,37 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Install the test tools, then run every test.
+    Test(test::Args),
+    /// Check the house rules that no compiler checks.
+    Rules,
     /// Run real Ethereum blocks and compare gas, receipts and bloom with their headers.
     Blocks(blocks::Args),
+    /// Replay trees and multistores recorded from the Cosmos SDK.
+    Vectors(vectors::Args),
+    /// Measure something of a running node.
+    #[command(subcommand)]
+    Bench(bench::Bench),
+    /// Print how long files, crates and functions are.
+    Sizes,
     /// Install CometBFT and the clients that the tests run, pinned, into ignored folders.
     Tools,
 }
 
+/// The checkout that this program was built in.
+fn root() -> PathBuf {
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().expect("xtask lies in the checkout's root").to_path_buf()
+}
+
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
+        Command::Test(args) => test::run(&root(), &args),
+        Command::Rules => rules::run(&root()),
         Command::Blocks(args) => blocks::run(&args),
+        Command::Vectors(args) => vectors::run(&args),
+        Command::Bench(bench) => bench::run(&root(), &bench),
+        Command::Sizes => sizes::run(&root()),
         Command::Tools => tools::run(),
     }
 }

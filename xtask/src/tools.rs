@@ -24,12 +24,17 @@ pub(crate) struct Tools {
 
 /// Makes sure that every tool is there, in its version. `root` is the checkout.
 pub(crate) fn install(root: &Path) -> Result<Tools> {
-    Ok(Tools { cometbft: cometbft(root)?, clients: clients(root)? })
+    Ok(Tools {
+        cometbft: cometbft(root)?,
+        clients: clients(root)?,
+    })
 }
 
 /// Runs `cargo xtask tools`.
 pub(crate) fn run() -> Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the checkout's root")?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .context("xtask lies in the checkout's root")?;
     let tools = install(root)?;
     println!("CometBFT {COMETBFT}  {}", tools.cometbft.display());
     println!("clients          {}", tools.clients.display());
@@ -45,17 +50,28 @@ fn cometbft(root: &Path) -> Result<PathBuf> {
     fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
     println!("installing CometBFT {COMETBFT} with go");
     let mut go = Command::new("go");
-    go.arg("install").arg(format!("{COMETBFT_PACKAGE}@v{COMETBFT}")).env("GOBIN", &folder).current_dir(&folder);
+    go.arg("install")
+        .arg(format!("{COMETBFT_PACKAGE}@v{COMETBFT}"))
+        .env("GOBIN", &folder)
+        .current_dir(&folder);
     // GOBIN is refused where Go is told to build for another machine.
     go.env_remove("GOOS").env_remove("GOARCH").env_remove("GOFLAGS");
     succeed(&mut go, "go (https://go.dev/dl) builds CometBFT")?;
     let found = version_of(&program);
-    ensure!(found.as_deref() == Some(COMETBFT), "{}: version {found:?}, want {COMETBFT}", program.display());
+    ensure!(
+        found.as_deref() == Some(COMETBFT),
+        "{}: version {found:?}, want {COMETBFT}",
+        program.display()
+    );
     Ok(program)
 }
 
 fn version_of(cometbft: &Path) -> Option<String> {
-    let output = Command::new(cometbft).arg("version").output().ok().filter(|o| o.status.success())?;
+    let output = Command::new(cometbft)
+        .arg("version")
+        .output()
+        .ok()
+        .filter(|o| o.status.success())?;
     // `0.38.26`, or `0.38.26+<commit>` where it was built from a checkout.
     let text = String::from_utf8(output.stdout).ok()?;
     Some(text.trim().split('+').next()?.to_owned())
@@ -74,8 +90,12 @@ fn clients(root: &Path) -> Result<PathBuf> {
     let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
     let mut ci = Command::new(npm);
     // The packages' own scripts are not needed, so they are not run.
-    ci.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]).current_dir(&folder);
-    succeed(&mut ci, "npm (it comes with Node, https://nodejs.org) installs the clients")?;
+    ci.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"])
+        .current_dir(&folder);
+    succeed(
+        &mut ci,
+        "npm (it comes with Node, https://nodejs.org) installs the clients",
+    )?;
     fs::write(&done, lock).with_context(|| format!("write {}", done.display()))?;
     Ok(folder)
 }
@@ -84,10 +104,18 @@ fn check_node() -> Result<()> {
     let output = Command::new("node").arg("--version").output();
     let output = output.context("run node: the clients need Node (https://nodejs.org)")?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let major = text.trim().trim_start_matches('v').split('.').next().and_then(|n| n.parse::<u64>().ok());
+    let major = text
+        .trim()
+        .trim_start_matches('v')
+        .split('.')
+        .next()
+        .and_then(|n| n.parse::<u64>().ok());
     match major {
         Some(major) if major >= NODE_LEAST => Ok(()),
-        _ => bail!("node is {:?}: the clients need {NODE_LEAST} or later", text.trim()),
+        _ => bail!(
+            "node is {:?}: the clients need {NODE_LEAST} or later",
+            text.trim()
+        ),
     }
 }
 
@@ -96,7 +124,9 @@ fn read(path: &Path) -> Result<String> {
 }
 
 fn succeed(command: &mut Command, needed: &str) -> Result<()> {
-    let status = command.status().with_context(|| format!("run {:?}: {needed}", command.get_program()))?;
+    let status = command
+        .status()
+        .with_context(|| format!("run {:?}: {needed}", command.get_program()))?;
     ensure!(status.success(), "{command:?} ended with {status}");
     Ok(())
 }

@@ -206,6 +206,12 @@ impl Chain {
         let Outcome::Invalid(invalid) = done.outcome else {
             panic!("{:?}", done.outcome)
         };
+        let checked = x_evm::check(&self.state, &self.env(), tx).unwrap();
+        assert_eq!(
+            checked.as_ref(),
+            Err(&invalid),
+            "a check without running says the same"
+        );
         invalid
     }
     pub fn check_supply(&self) {
