@@ -25,7 +25,15 @@ impl StatusCommand {
             None => Format::Json,
             Some(format) => format,
         };
-        output::print(format, &serde_json::to_value(status)?)
+        let mut shown = serde_json::to_value(status)?;
+        // As CometBFT names it; the library reads both names and writes its own.
+        if let Some(validator) = shown["validator_info"].as_object_mut() {
+            validator.remove("name");
+            if let Some(power) = validator.remove("power") {
+                validator.insert("voting_power".into(), power);
+            }
+        }
+        output::print(format, &shown)
     }
 }
 

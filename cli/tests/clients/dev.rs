@@ -33,6 +33,17 @@ pub(crate) fn clients() -> PathBuf {
     folder
 }
 
+/// One of Foundry's programs. npm's own link to it is a script that hides whether it failed.
+fn native(program: &str) -> PathBuf {
+    let packages = clients().join("node_modules").join("@foundry-rs");
+    let found = std::fs::read_dir(&packages).unwrap().map(|entry| entry.unwrap().path()).find_map(|package| {
+        let platform = package.file_name()?.to_str()?.strip_prefix(program)?.starts_with('-');
+        let file = package.join("bin").join(format!("{program}{}", std::env::consts::EXE_SUFFIX));
+        (platform && file.exists()).then_some(file)
+    });
+    found.unwrap_or_else(|| panic!("no {program} for this platform in {}: run `cargo xtask tools`", packages.display()))
+}
+
 /// What a program printed; a panic with all its words where it failed.
 fn good(command: &mut Command) -> String {
     let output = run(command);
@@ -131,8 +142,7 @@ impl Dev {
     }
 
     fn foundry(&self, program: &str, arguments: &[&str]) -> Command {
-        let bin = clients().join("node_modules").join(".bin").join(program);
-        let mut command = Command::new(bin);
+        let mut command = Command::new(native(program));
         command.args(arguments).args(["--rpc-url", &self.rpc]);
         // Nothing of the user's configuration, and nothing left in the checkout.
         command.env("HOME", self.dir.path()).env("FOUNDRY_DISABLE_NIGHTLY_WARNING", "1");

@@ -41,7 +41,7 @@ fn cast_is_refused_in_geths_words() {
     let dev = Dev::start();
     let (to, key) = (dev.hex(2), dev.key(1));
     let refused = |extra: &[&str], want: &str| {
-        let said = dev.cast_fails(&[&["send", &to, "--value", "1", "--private-key", &key], extra].concat());
+        let said = dev.cast_fails(&[&["send", &to, "--value", "7", "--private-key", &key], extra].concat());
         assert!(said.contains(want), "{extra:?}: want {want}, have {said}");
     };
     dev.cast(&["send", &to, "--value", "1", "--private-key", &key]);
