@@ -21,15 +21,20 @@ impl std::str::FromStr for Address {
         if let Some(path) = text.strip_prefix("unix://") {
             if path.is_empty() || path.len() > SOCKET_PATH_MAX {
                 let len = path.len();
-                return Err(format!("ABCI address {text:?}: path of {len} bytes, want 1 to {SOCKET_PATH_MAX}"));
+                return Err(format!(
+                    "ABCI address {text:?}: path of {len} bytes, want 1 to {SOCKET_PATH_MAX}"
+                ));
             }
             return Ok(Self::Unix(path.into()));
         }
         let host = text.strip_prefix("tcp://").unwrap_or(text);
-        let mut found = host.to_socket_addrs().map_err(|e| {
-            format!("ABCI address {text:?}: want unix:///path or tcp://host:port ({e})")
-        })?;
-        found.next().map(Self::Tcp).ok_or_else(|| format!("ABCI address {text:?}: no such host"))
+        let mut found = host
+            .to_socket_addrs()
+            .map_err(|e| format!("ABCI address {text:?}: want unix:///path or tcp://host:port ({e})"))?;
+        found
+            .next()
+            .map(Self::Tcp)
+            .ok_or_else(|| format!("ABCI address {text:?}: no such host"))
     }
 }
 
@@ -51,8 +56,17 @@ mod tests {
         for text in ["unix:///tmp/a.sock", "tcp://127.0.0.1:26658"] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
         }
-        assert_eq!("127.0.0.1:1".parse::<Address>().unwrap().to_string(), "tcp://127.0.0.1:1");
-        for bad in ["", "unix://", "tcp://127.0.0.1", "tcp://127.0.0.1:99999", "http://x"] {
+        assert_eq!(
+            "127.0.0.1:1".parse::<Address>().unwrap().to_string(),
+            "tcp://127.0.0.1:1"
+        );
+        for bad in [
+            "",
+            "unix://",
+            "tcp://127.0.0.1",
+            "tcp://127.0.0.1:99999",
+            "http://x",
+        ] {
             assert!(bad.parse::<Address>().unwrap_err().contains(bad), "{bad}");
         }
         assert!(format!("unix:///{}", "a".repeat(110)).parse::<Address>().is_err());

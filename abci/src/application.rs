@@ -6,12 +6,13 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use tendermint_abci::Application;
 use tendermint_proto::v0_38::abci::{
-    CheckTxType, RequestCheckTx, RequestFinalizeBlock, RequestInfo, RequestInitChain, RequestOfferSnapshot,
-    RequestApplySnapshotChunk, RequestPrepareProposal, RequestProcessProposal, RequestQuery,
-    RequestVerifyVoteExtension, ResponseApplySnapshotChunk, ResponseCheckTx, ResponseCommit, ResponseFinalizeBlock,
-    ResponseInfo, ResponseInitChain, ResponseOfferSnapshot, ResponsePrepareProposal, ResponseProcessProposal,
-    ResponseQuery, ResponseVerifyVoteExtension, response_apply_snapshot_chunk, response_offer_snapshot,
-    response_process_proposal::ProposalStatus, response_verify_vote_extension::VerifyStatus,
+    CheckTxType, RequestApplySnapshotChunk, RequestCheckTx, RequestFinalizeBlock, RequestInfo,
+    RequestInitChain, RequestOfferSnapshot, RequestPrepareProposal, RequestProcessProposal, RequestQuery,
+    RequestVerifyVoteExtension, ResponseApplySnapshotChunk, ResponseCheckTx, ResponseCommit,
+    ResponseFinalizeBlock, ResponseInfo, ResponseInitChain, ResponseOfferSnapshot, ResponsePrepareProposal,
+    ResponseProcessProposal, ResponseQuery, ResponseVerifyVoteExtension, response_apply_snapshot_chunk,
+    response_offer_snapshot, response_process_proposal::ProposalStatus,
+    response_verify_vote_extension::VerifyStatus,
 };
 
 /// The app as ABCI sees it. A clone a connection: each has its own place for a failure.
@@ -23,7 +24,10 @@ pub struct AbciApp<S: CommitStore> {
 impl<S: CommitStore> AbciApp<S> {
     /// Serves `app`.
     pub fn new(app: Arc<App<S>>) -> Self {
-        Self { app, failure: RefCell::new(None) }
+        Self {
+            app,
+            failure: RefCell::new(None),
+        }
     }
     /// The answer, or anything with the failure left behind.
     fn park<T: Default, E: Into<Failure>>(&self, result: Result<T, E>) -> T {
@@ -42,20 +46,28 @@ impl<S: CommitStore> Clone for AbciApp<S> {
 
 impl<S: CommitStore> std::fmt::Debug for AbciApp<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AbciApp").field("height", &self.app.height()).finish_non_exhaustive()
+        f.debug_struct("AbciApp")
+            .field("height", &self.app.height())
+            .finish_non_exhaustive()
     }
 }
 
 /// State is not what it should be: the node stops.
 impl From<AppError> for Failure {
     fn from(e: AppError) -> Self {
-        Self { message: e.to_string(), fatal: true }
+        Self {
+            message: e.to_string(),
+            fatal: true,
+        }
     }
 }
 /// A request that makes no sense.
 impl From<String> for Failure {
     fn from(message: String) -> Self {
-        Self { message, fatal: false }
+        Self {
+            message,
+            fatal: false,
+        }
     }
 }
 
@@ -93,8 +105,18 @@ impl<S: CommitStore> Application for AbciApp<S> {
     }
 
     fn query(&self, request: RequestQuery) -> ResponseQuery {
-        let RequestQuery { data, path, height, prove } = request;
-        let r = self.app.query(&Query { path, data, height, prove });
+        let RequestQuery {
+            data,
+            path,
+            height,
+            prove,
+        } = request;
+        let r = self.app.query(&Query {
+            path,
+            data,
+            height,
+            prove,
+        });
         ResponseQuery {
             code: r.code,
             log: r.log,
@@ -131,7 +153,9 @@ impl<S: CommitStore> Application for AbciApp<S> {
                 ProposalStatus::Reject
             }
         });
-        self.park(judged.map(|status| ResponseProcessProposal { status: status.into() }))
+        self.park(judged.map(|status| ResponseProcessProposal {
+            status: status.into(),
+        }))
     }
 
     fn finalize_block(&self, request: RequestFinalizeBlock) -> ResponseFinalizeBlock {
@@ -150,12 +174,16 @@ impl<S: CommitStore> Application for AbciApp<S> {
 
     fn commit(&self) -> ResponseCommit {
         let done = self.app.commit();
-        self.park(done.map(|c| ResponseCommit { retain_height: convert::signed(c.retain_height) }))
+        self.park(done.map(|c| ResponseCommit {
+            retain_height: convert::signed(c.retain_height),
+        }))
     }
 
     // No snapshots are taken or restored yet: CometBFT is told so, and looks elsewhere.
     fn offer_snapshot(&self, _: RequestOfferSnapshot) -> ResponseOfferSnapshot {
-        ResponseOfferSnapshot { result: response_offer_snapshot::Result::Reject.into() }
+        ResponseOfferSnapshot {
+            result: response_offer_snapshot::Result::Reject.into(),
+        }
     }
     fn apply_snapshot_chunk(&self, _: RequestApplySnapshotChunk) -> ResponseApplySnapshotChunk {
         ResponseApplySnapshotChunk {
@@ -167,7 +195,13 @@ impl<S: CommitStore> Application for AbciApp<S> {
     /// The chain extends no votes: an extension that is not empty is not from a node of its.
     fn verify_vote_extension(&self, request: RequestVerifyVoteExtension) -> ResponseVerifyVoteExtension {
         let empty = request.vote_extension.is_empty();
-        let status = if empty { VerifyStatus::Accept } else { VerifyStatus::Reject };
-        ResponseVerifyVoteExtension { status: status.into() }
+        let status = if empty {
+            VerifyStatus::Accept
+        } else {
+            VerifyStatus::Reject
+        };
+        ResponseVerifyVoteExtension {
+            status: status.into(),
+        }
     }
 }

@@ -67,7 +67,14 @@ pub(crate) fn serve<A: Failing>(stream: &mut Stream, app: &A) -> Result<Option<F
                 Ok(None) => break,
                 Err(bad) => {
                     // What came before is answered; then the peer is told what it sent, and left.
-                    write_frame(&exception(Failure { message: bad.to_string(), fatal: false }).0, &mut out);
+                    write_frame(
+                        &exception(Failure {
+                            message: bad.to_string(),
+                            fatal: false,
+                        })
+                        .0,
+                        &mut out,
+                    );
                     stream.write_all(&out)?;
                     return Err(bad);
                 }

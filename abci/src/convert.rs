@@ -21,7 +21,11 @@ pub(crate) fn init_chain(r: pb::RequestInitChain) -> Result<InitChain, Refused> 
             max_gas: block.max_gas,
             app_version: params.version.map_or(0, |v| v.app),
         },
-        validators: r.validators.into_iter().map(validator_in).collect::<Result<_, _>>()?,
+        validators: r
+            .validators
+            .into_iter()
+            .map(validator_in)
+            .collect::<Result<_, _>>()?,
         app_state: r.app_state_bytes,
     })
 }
@@ -34,16 +38,33 @@ pub(crate) fn prepare(r: pb::RequestPrepareProposal) -> Result<Block, Refused> {
         hash: B256::ZERO,
         proposer: address("proposer_address", &r.proposer_address)?,
         txs: r.txs,
-        votes: votes.into_iter().map(|v| vote(v.validator, v.block_id_flag)).collect::<Result<_, _>>()?,
+        votes: votes
+            .into_iter()
+            .map(|v| vote(v.validator, v.block_id_flag))
+            .collect::<Result<_, _>>()?,
     })
 }
 
 pub(crate) fn process(r: pb::RequestProcessProposal) -> Result<Block, Refused> {
-    decided(r.height, r.time, &r.hash, &r.proposer_address, r.txs, r.proposed_last_commit)
+    decided(
+        r.height,
+        r.time,
+        &r.hash,
+        &r.proposer_address,
+        r.txs,
+        r.proposed_last_commit,
+    )
 }
 
 pub(crate) fn finalize(r: pb::RequestFinalizeBlock) -> Result<Block, Refused> {
-    decided(r.height, r.time, &r.hash, &r.proposer_address, r.txs, r.decided_last_commit)
+    decided(
+        r.height,
+        r.time,
+        &r.hash,
+        &r.proposer_address,
+        r.txs,
+        r.decided_last_commit,
+    )
 }
 
 fn decided(
@@ -61,19 +82,28 @@ fn decided(
         hash: B256::try_from(hash.as_ref()).map_err(|_| format!("hash of {} bytes, want 32", hash.len()))?,
         proposer: address("proposer_address", proposer)?,
         txs,
-        votes: votes.into_iter().map(|v| vote(v.validator, v.block_id_flag)).collect::<Result<_, _>>()?,
+        votes: votes
+            .into_iter()
+            .map(|v| vote(v.validator, v.block_id_flag))
+            .collect::<Result<_, _>>()?,
     })
 }
 
 fn height(h: i64) -> Result<u64, Refused> {
-    u64::try_from(h).ok().filter(|h| *h > 0).ok_or_else(|| format!("height {h}: want at least 1"))
+    u64::try_from(h)
+        .ok()
+        .filter(|h| *h > 0)
+        .ok_or_else(|| format!("height {h}: want at least 1"))
 }
 
 fn time(t: Option<google::Timestamp>) -> Result<Timestamp, Refused> {
     let t = t.ok_or("no time")?;
     let nanos = u32::try_from(t.nanos).ok().filter(|n| *n < 1_000_000_000);
     let nanos = nanos.ok_or_else(|| format!("time with {} nanoseconds, want 0 to 999999999", t.nanos))?;
-    Ok(Timestamp { seconds: t.seconds, nanos })
+    Ok(Timestamp {
+        seconds: t.seconds,
+        nanos,
+    })
 }
 
 fn address(what: &str, bytes: &Bytes) -> Result<Address, Refused> {
@@ -90,7 +120,11 @@ fn vote(validator: Option<pb::Validator>, flag: i32) -> Result<Vote, Refused> {
         Ok(pt::BlockIdFlag::Commit | pt::BlockIdFlag::Nil) => false,
         _ => return Err(format!("a vote with block_id_flag {flag}")),
     };
-    Ok(Vote { validator: address("a validator's address", &v.address)?, power: v.power, absent })
+    Ok(Vote {
+        validator: address("a validator's address", &v.address)?,
+        power: v.power,
+        absent,
+    })
 }
 
 fn validator_in(v: pb::ValidatorUpdate) -> Result<ValidatorUpdate, Refused> {
@@ -99,22 +133,39 @@ fn validator_in(v: pb::ValidatorUpdate) -> Result<ValidatorUpdate, Refused> {
         Some(crypto::public_key::Sum::Ed25519(key)) => {
             return Err(format!("a validator's key of {} bytes, want 32", key.len()));
         }
-        Some(crypto::public_key::Sum::Secp256k1(_)) => return Err("a secp256k1 validator: want ed25519".into()),
+        Some(crypto::public_key::Sum::Secp256k1(_)) => {
+            return Err("a secp256k1 validator: want ed25519".into());
+        }
         None => return Err("a validator without a key".into()),
     };
     if v.power <= 0 {
         return Err(format!("a validator with power {}, want at least 1", v.power));
     }
-    Ok(ValidatorUpdate { pub_key, power: v.power })
+    Ok(ValidatorUpdate {
+        pub_key,
+        power: v.power,
+    })
 }
 
 pub(crate) fn validators_out(updates: Vec<ValidatorUpdate>) -> Vec<pb::ValidatorUpdate> {
-    let key = |k: Bytes| crypto::PublicKey { sum: Some(crypto::public_key::Sum::Ed25519(k.into())) };
-    updates.into_iter().map(|u| pb::ValidatorUpdate { pub_key: Some(key(u.pub_key)), power: u.power }).collect()
+    let key = |k: Bytes| crypto::PublicKey {
+        sum: Some(crypto::public_key::Sum::Ed25519(k.into())),
+    };
+    updates
+        .into_iter()
+        .map(|u| pb::ValidatorUpdate {
+            pub_key: Some(key(u.pub_key)),
+            power: u.power,
+        })
+        .collect()
 }
 
 pub(crate) fn events(events: Vec<Event>) -> Vec<pb::Event> {
-    let attribute = |(key, value)| pb::EventAttribute { key, value, index: true };
+    let attribute = |(key, value)| pb::EventAttribute {
+        key,
+        value,
+        index: true,
+    };
     let event = |e: Event| pb::Event {
         r#type: e.kind,
         attributes: e.attributes.into_iter().map(attribute).collect(),
@@ -154,8 +205,14 @@ pub(crate) fn check_result(r: TxResult) -> pb::ResponseCheckTx {
 }
 
 pub(crate) fn proof(ops: Vec<ProofOp>) -> Option<crypto::ProofOps> {
-    let op = |o: ProofOp| crypto::ProofOp { r#type: o.kind, key: o.key.into(), data: o.data.into() };
-    (!ops.is_empty()).then(|| crypto::ProofOps { ops: ops.into_iter().map(op).collect() })
+    let op = |o: ProofOp| crypto::ProofOp {
+        r#type: o.kind,
+        key: o.key.into(),
+        data: o.data.into(),
+    };
+    (!ops.is_empty()).then(|| crypto::ProofOps {
+        ops: ops.into_iter().map(op).collect(),
+    })
 }
 
 #[cfg(test)]
@@ -163,11 +220,20 @@ mod tests {
     use super::*;
 
     fn request() -> pb::RequestFinalizeBlock {
-        let validator = Some(pb::Validator { address: vec![7; 20].into(), power: 10 });
-        let vote = |flag| pb::VoteInfo { validator: validator.clone(), block_id_flag: flag };
+        let validator = Some(pb::Validator {
+            address: vec![7; 20].into(),
+            power: 10,
+        });
+        let vote = |flag| pb::VoteInfo {
+            validator: validator.clone(),
+            block_id_flag: flag,
+        };
         pb::RequestFinalizeBlock {
             txs: vec![Bytes::from_static(b"tx")],
-            decided_last_commit: Some(pb::CommitInfo { round: 0, votes: vec![vote(1), vote(2), vote(3)] }),
+            decided_last_commit: Some(pb::CommitInfo {
+                round: 0,
+                votes: vec![vote(1), vote(2), vote(3)],
+            }),
             misbehavior: Vec::new(),
             hash: vec![1; 32].into(),
             height: 5,
@@ -180,9 +246,15 @@ mod tests {
     #[test]
     fn a_block_keeps_its_parts() {
         let block = finalize(request()).unwrap();
-        assert_eq!((block.height, block.hash, block.proposer), (5, B256::repeat_byte(1), Address::repeat_byte(2)));
+        assert_eq!(
+            (block.height, block.hash, block.proposer),
+            (5, B256::repeat_byte(1), Address::repeat_byte(2))
+        );
         assert_eq!(block.time, Timestamp { seconds: 9, nanos: 8 });
-        assert_eq!(block.votes.iter().map(|v| v.absent).collect::<Vec<_>>(), [true, false, false]);
+        assert_eq!(
+            block.votes.iter().map(|v| v.absent).collect::<Vec<_>>(),
+            [true, false, false]
+        );
     }
 
     #[test]
@@ -196,11 +268,22 @@ mod tests {
         check("height -1", |r| r.height = -1);
         check("height 0", |r| r.height = 0);
         check("no time", |r| r.time = None);
-        check("-5 nanoseconds", |r| r.time = Some(google::Timestamp { seconds: 0, nanos: -5 }));
+        check("-5 nanoseconds", |r| {
+            r.time = Some(google::Timestamp {
+                seconds: 0,
+                nanos: -5,
+            })
+        });
         check("hash of 3 bytes", |r| r.hash = vec![0; 3].into());
-        check("proposer_address of 0 bytes", |r| r.proposer_address = Bytes::new());
-        check("block_id_flag 9", |r| r.decided_last_commit.as_mut().unwrap().votes[0].block_id_flag = 9);
-        check("without a validator", |r| r.decided_last_commit.as_mut().unwrap().votes[0].validator = None);
+        check("proposer_address of 0 bytes", |r| {
+            r.proposer_address = Bytes::new()
+        });
+        check("block_id_flag 9", |r| {
+            r.decided_last_commit.as_mut().unwrap().votes[0].block_id_flag = 9
+        });
+        check("without a validator", |r| {
+            r.decided_last_commit.as_mut().unwrap().votes[0].validator = None
+        });
     }
 
     #[test]

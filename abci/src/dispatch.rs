@@ -24,19 +24,30 @@ pub trait Failing: Application {
 /// The answer to `request`, and the failure where the answer is an exception.
 pub(crate) fn answer<A: Failing>(app: &A, request: Request) -> (Response, Option<Failure>) {
     let Some(ask) = request.value else {
-        return exception(Failure { message: "ABCI request without a value".into(), fatal: false });
+        return exception(Failure {
+            message: "ABCI request without a value".into(),
+            fatal: false,
+        });
     };
     let name = name(&ask);
     // Unwind safety: a panic stops the node, so nobody sees what the call left half done.
     match catch_unwind(AssertUnwindSafe(|| call(app, ask))) {
         Ok(value) => match app.take_failure() {
             None => (Response { value: Some(value) }, None),
-            Some(f) => exception(Failure { message: format!("{name}: {}", f.message), ..f }),
+            Some(f) => exception(Failure {
+                message: format!("{name}: {}", f.message),
+                ..f
+            }),
         },
         Err(panic) => {
             let said = panic.downcast_ref::<String>().map(String::as_str);
-            let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-            exception(Failure { message: format!("{name} panicked: {said}"), fatal: true })
+            let said = said
+                .or_else(|| panic.downcast_ref::<&str>().copied())
+                .unwrap_or("no message");
+            exception(Failure {
+                message: format!("{name} panicked: {said}"),
+                fatal: true,
+            })
         }
     }
 }
@@ -44,7 +55,12 @@ pub(crate) fn answer<A: Failing>(app: &A, request: Request) -> (Response, Option
 /// Tells the other side why there is no answer. CometBFT stops on it.
 pub(crate) fn exception(failure: Failure) -> (Response, Option<Failure>) {
     let error = failure.message.clone();
-    (Response { value: Some(Answer::Exception(ResponseException { error })) }, Some(failure))
+    (
+        Response {
+            value: Some(Answer::Exception(ResponseException { error })),
+        },
+        Some(failure),
+    )
 }
 
 fn call<A: Application>(app: &A, ask: Ask) -> Answer {

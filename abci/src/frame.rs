@@ -52,13 +52,19 @@ pub struct ReadBuffer {
 
 impl std::fmt::Debug for ReadBuffer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ReadBuffer").field("waiting", &(self.end - self.start)).finish_non_exhaustive()
+        f.debug_struct("ReadBuffer")
+            .field("waiting", &(self.end - self.start))
+            .finish_non_exhaustive()
     }
 }
 
 impl Default for ReadBuffer {
     fn default() -> Self {
-        Self { bytes: vec![0; BUFFER], start: 0, end: 0 }
+        Self {
+            bytes: vec![0; BUFFER],
+            start: 0,
+            end: 0,
+        }
     }
 }
 
@@ -104,7 +110,10 @@ impl ReadBuffer {
             return Ok(None);
         };
         let len = decode_varint(&mut &head[..]).map_err(|_| FrameError::Length(head.to_vec()))?;
-        let size = usize::try_from(len).ok().filter(|l| *l <= FRAME_MAX).ok_or(FrameError::TooLong(len))?;
+        let size = usize::try_from(len)
+            .ok()
+            .filter(|l| *l <= FRAME_MAX)
+            .ok_or(FrameError::TooLong(len))?;
         let body = last + 1;
         let Some(frame) = waiting.get(body..body + size) else {
             return Ok(None);
@@ -131,7 +140,9 @@ mod tests {
     use tendermint_proto::v0_38::abci::{Request, RequestEcho, request};
 
     fn echo(text: &str) -> Request {
-        Request { value: Some(request::Value::Echo(RequestEcho { message: text.into() })) }
+        Request {
+            value: Some(request::Value::Echo(RequestEcho { message: text.into() })),
+        }
     }
 
     /// Gives out a few bytes at a time.
@@ -157,7 +168,9 @@ mod tests {
 
     #[test]
     fn frames_are_found_however_the_bytes_arrive() {
-        let sent: Vec<_> = ["a", "", &"b".repeat(200), &"c".repeat(300_000), "d"].map(echo).into();
+        let sent: Vec<_> = ["a", "", &"b".repeat(200), &"c".repeat(300_000), "d"]
+            .map(echo)
+            .into();
         let mut wire = Vec::new();
         sent.iter().for_each(|m| write_frame(m, &mut wire));
         for step in [1, 2, 3, 127, 4096, 65_536, 1 << 20] {
@@ -170,7 +183,10 @@ mod tests {
         let mut wire = Vec::new();
         encode_varint(FRAME_MAX as u64 + 1, &mut wire);
         let err = read_all(&wire, 64).unwrap_err();
-        assert!(matches!(err, FrameError::TooLong(n) if n == FRAME_MAX as u64 + 1), "{err}");
+        assert!(
+            matches!(err, FrameError::TooLong(n) if n == FRAME_MAX as u64 + 1),
+            "{err}"
+        );
         let mut buffer = ReadBuffer::default();
         let mut wire = Vec::new();
         encode_varint(FRAME_MAX as u64, &mut wire);
@@ -182,7 +198,10 @@ mod tests {
     #[test]
     fn garbage_is_named() {
         assert!(matches!(read_all(&[0xff; 12], 64), Err(FrameError::Length(_))));
-        assert!(matches!(read_all(&[3, 0xff, 0xff, 0xff], 64), Err(FrameError::Decode { len: 3, .. })));
+        assert!(matches!(
+            read_all(&[3, 0xff, 0xff, 0xff], 64),
+            Err(FrameError::Decode { len: 3, .. })
+        ));
         assert!(matches!(read_all(&[3, 1], 64), Err(FrameError::Cut(2))));
         assert!(read_all(&[], 64).unwrap().is_empty());
     }

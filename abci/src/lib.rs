@@ -14,6 +14,6 @@ mod address;
 
 pub use address::{Address, SOCKET_PATH_MAX};
 pub use application::AbciApp;
-pub use dispatch::{Failure, Failing};
+pub use dispatch::{Failing, Failure};
 pub use frame::{FRAME_MAX, FrameError, ReadBuffer, write_frame};
 pub use server::{CONNECTIONS_MAX, OnFatal, Server};

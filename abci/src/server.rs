@@ -79,7 +79,11 @@ impl Server {
             let shared = shared.clone();
             move || accept(&listener, &app, &shared, &on_fatal)
         })?;
-        Ok(Self { address, shared, accepting: Some(accepting) })
+        Ok(Self {
+            address,
+            shared,
+            accepting: Some(accepting),
+        })
     }
     /// Where it listens: the real port where 0 was asked for.
     pub fn address(&self) -> &Address {
@@ -90,7 +94,9 @@ impl Server {
         self.end();
     }
     fn end(&mut self) {
-        let Some(accepting) = self.accepting.take() else { return };
+        let Some(accepting) = self.accepting.take() else {
+            return;
+        };
         self.shared.stopping.store(true, Ordering::SeqCst);
         // `accept` waits for a connection: here is one.
         let woken = match &self.address {
@@ -150,7 +156,10 @@ fn accept<A: Failing>(listener: &Listener, app: &A, shared: &Arc<Shared>, on_fat
             }
         };
         if threads.len() >= CONNECTIONS_MAX {
-            tracing::error!(limit = CONNECTIONS_MAX, "refused an ABCI connection: too many are open");
+            tracing::error!(
+                limit = CONNECTIONS_MAX,
+                "refused an ABCI connection: too many are open"
+            );
             stream.shut();
             continue;
         }

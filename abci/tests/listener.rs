@@ -18,18 +18,33 @@ struct Mirror(RefCell<Option<Failure>>);
 
 impl Application for Mirror {
     fn info(&self, r: RequestInfo) -> ResponseInfo {
-        ResponseInfo { data: r.version, last_block_height: 7, ..Default::default() }
+        ResponseInfo {
+            data: r.version,
+            last_block_height: 7,
+            ..Default::default()
+        }
     }
     fn query(&self, r: RequestQuery) -> ResponseQuery {
         match r.path.as_str() {
             "panic" => panic!("on request"),
-            "refuse" => *self.0.borrow_mut() = Some(Failure { message: "height -1".into(), fatal: false }),
+            "refuse" => {
+                *self.0.borrow_mut() = Some(Failure {
+                    message: "height -1".into(),
+                    fatal: false,
+                })
+            }
             _ => {}
         }
-        ResponseQuery { value: r.data, ..Default::default() }
+        ResponseQuery {
+            value: r.data,
+            ..Default::default()
+        }
     }
     fn commit(&self) -> ResponseCommit {
-        *self.0.borrow_mut() = Some(Failure { message: "disk full".into(), fatal: true });
+        *self.0.borrow_mut() = Some(Failure {
+            message: "disk full".into(),
+            fatal: true,
+        });
         ResponseCommit::default()
     }
 }
@@ -43,7 +58,9 @@ fn ask(value: Ask) -> Request {
     Request { value: Some(value) }
 }
 fn echo(message: &str) -> Request {
-    ask(Ask::Echo(RequestEcho { message: message.into() }))
+    ask(Ask::Echo(RequestEcho {
+        message: message.into(),
+    }))
 }
 fn wire(requests: &[Request]) -> Vec<u8> {
     let mut out = Vec::new();
@@ -78,7 +95,12 @@ impl Running {
         let (tell, fatal) = mpsc::channel();
         let on_fatal: OnFatal = Arc::new(move |why| tell.send(why).unwrap());
         let server = Server::start(&Address::Unix(path.clone()), Mirror::default(), on_fatal).unwrap();
-        Self { server, fatal, path, _dir: dir }
+        Self {
+            server,
+            fatal,
+            path,
+            _dir: dir,
+        }
     }
     fn connect(&self) -> UnixStream {
         let stream = UnixStream::connect(&self.path).unwrap();
@@ -92,7 +114,10 @@ fn echo_flush_and_info_are_answered_in_the_order_asked() {
     let running = Running::start();
     let mut stream = running.connect();
     let mut requests: Vec<_> = (0..2_000).map(|i| echo(&i.to_string())).collect();
-    requests.push(ask(Ask::Info(RequestInfo { version: "0.38".into(), ..Default::default() })));
+    requests.push(ask(Ask::Info(RequestInfo {
+        version: "0.38".into(),
+        ..Default::default()
+    })));
     requests.push(ask(Ask::Flush(RequestFlush {})));
     let bytes = wire(&requests);
     let mut writer = stream.try_clone().unwrap();
@@ -100,7 +125,10 @@ fn echo_flush_and_info_are_answered_in_the_order_asked() {
     let found = answers(&mut stream, requests.len());
     writing.join().unwrap();
     for (i, answer) in found[..2_000].iter().enumerate() {
-        assert!(matches!(answer, Answer::Echo(e) if e.message == i.to_string()), "{i}: {answer:?}");
+        assert!(
+            matches!(answer, Answer::Echo(e) if e.message == i.to_string()),
+            "{i}: {answer:?}"
+        );
     }
     assert!(matches!(&found[2_000], Answer::Info(i) if i.data == "0.38" && i.last_block_height == 7));
     assert!(matches!(&found[2_001], Answer::Flush(_)));
@@ -123,7 +151,13 @@ fn a_large_frame_goes_both_ways() {
     let running = Running::start();
     let mut stream = running.connect();
     let data = types::Bytes::from(vec![5; 9 << 20]);
-    let bytes = wire(&[ask(Ask::Query(RequestQuery { data: data.clone(), ..Default::default() })), echo("after")]);
+    let bytes = wire(&[
+        ask(Ask::Query(RequestQuery {
+            data: data.clone(),
+            ..Default::default()
+        })),
+        echo("after"),
+    ]);
     let mut writer = stream.try_clone().unwrap();
     let writing = std::thread::spawn(move || writer.write_all(&bytes).unwrap());
     let found = answers(&mut stream, 2);
@@ -142,11 +176,18 @@ fn check_garbage(garbage: &[u8], why: &str) {
     let found = answers(&mut stream, 9);
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(matches!(&found[0], Answer::Echo(_)));
-    assert!(matches!(&found[1], Answer::Exception(e) if e.error.contains(why)), "{:?}", found[1]);
+    assert!(
+        matches!(&found[1], Answer::Exception(e) if e.error.contains(why)),
+        "{:?}",
+        found[1]
+    );
     let mut next = running.connect();
     next.write_all(&wire(&[echo("next")])).unwrap();
     assert_eq!(answers(&mut next, 1).len(), 1);
-    assert!(running.fatal.try_recv().is_err(), "garbage must not stop the node");
+    assert!(
+        running.fatal.try_recv().is_err(),
+        "garbage must not stop the node"
+    );
 }
 
 #[test]
@@ -161,8 +202,13 @@ fn garbage_ends_the_connection_and_not_the_server() {
 fn an_empty_request_and_a_refused_one_get_an_exception_and_the_next_an_answer() {
     let running = Running::start();
     let mut stream = running.connect();
-    let refuse = ask(Ask::Query(RequestQuery { path: "refuse".into(), ..Default::default() }));
-    stream.write_all(&wire(&[Request { value: None }, refuse, echo("on")])).unwrap();
+    let refuse = ask(Ask::Query(RequestQuery {
+        path: "refuse".into(),
+        ..Default::default()
+    }));
+    stream
+        .write_all(&wire(&[Request { value: None }, refuse, echo("on")]))
+        .unwrap();
     let found = answers(&mut stream, 3);
     assert!(matches!(&found[0], Answer::Exception(e) if e.error.contains("without a value")));
     assert!(matches!(&found[1], Answer::Exception(e) if e.error == "Query: height -1"));
@@ -174,15 +220,26 @@ fn check_fatal(request: Request, why: &str) {
     let mut stream = running.connect();
     stream.write_all(&wire(&[request, echo("never")])).unwrap();
     let found = answers(&mut stream, 9);
-    assert_eq!(found.len(), 1, "nothing is answered after a fatal failure: {found:?}");
-    assert!(matches!(&found[0], Answer::Exception(e) if e.error == why), "{:?}", found[0]);
+    assert_eq!(
+        found.len(),
+        1,
+        "nothing is answered after a fatal failure: {found:?}"
+    );
+    assert!(
+        matches!(&found[0], Answer::Exception(e) if e.error == why),
+        "{:?}",
+        found[0]
+    );
     assert_eq!(running.fatal.recv_timeout(Duration::from_secs(10)).unwrap(), why);
 }
 
 #[test]
 fn a_fatal_failure_and_a_panic_stop_the_node_with_the_reason() {
     check_fatal(ask(Ask::Commit(RequestCommit {})), "Commit: disk full");
-    let panic = RequestQuery { path: "panic".into(), ..Default::default() };
+    let panic = RequestQuery {
+        path: "panic".into(),
+        ..Default::default()
+    };
     check_fatal(ask(Ask::Query(panic)), "Query panicked: on request");
 }
 
@@ -205,7 +262,9 @@ fn an_address_in_use_is_an_error_and_a_dead_socket_file_is_not() {
     assert!(Server::start(&address, Mirror::default(), ignore.clone()).is_err());
     let left = running.path.with_file_name("left.sock");
     drop(std::os::unix::net::UnixListener::bind(&left).unwrap());
-    Server::start(&Address::Unix(left), Mirror::default(), ignore.clone()).unwrap().stop();
+    Server::start(&Address::Unix(left), Mirror::default(), ignore.clone())
+        .unwrap()
+        .stop();
     let file = running.path.with_file_name("file");
     std::fs::write(&file, "mine").unwrap();
     assert!(Server::start(&Address::Unix(file.clone()), Mirror::default(), ignore).is_err());
@@ -216,7 +275,9 @@ fn an_address_in_use_is_an_error_and_a_dead_socket_file_is_not() {
 fn tcp_answers_too() {
     let ignore: OnFatal = Arc::new(|_| {});
     let server = Server::start(&"tcp://127.0.0.1:0".parse().unwrap(), Mirror::default(), ignore).unwrap();
-    let Address::Tcp(address) = server.address() else { panic!("{:?}", server.address()) };
+    let Address::Tcp(address) = server.address() else {
+        panic!("{:?}", server.address())
+    };
     let mut stream = TcpStream::connect(address).unwrap();
     stream.write_all(&wire(&[echo("tcp")])).unwrap();
     assert!(matches!(&answers(&mut stream, 1)[0], Answer::Echo(e) if e.message == "tcp"));
