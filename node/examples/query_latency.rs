@@ -58,18 +58,29 @@ impl Comet {
     }
     /// Bank parameters: a point read of the newest state.
     async fn query(&self) -> Result<(), Failed> {
-        self.ask("abci_query", json!({ "path": "/store/bank/key", "data": "05" })).await.map(|_| ())
+        self.ask("abci_query", json!({ "path": "/store/bank/key", "data": "05" }))
+            .await
+            .map(|_| ())
     }
     async fn height(&self) -> Result<u64, Failed> {
         let status = self.ask("status", json!({})).await?;
-        Ok(status["sync_info"]["latest_block_height"].as_str().unwrap_or("0").parse()?)
+        Ok(status["sync_info"]["latest_block_height"]
+            .as_str()
+            .unwrap_or("0")
+            .parse()?)
     }
 }
 
 fn report(what: &str, mut times: Vec<Duration>) {
     times.sort();
     let at = |part: usize| times[(times.len() - 1) * part / 1000].as_secs_f64() * 1000.0;
-    println!("{what}: median {:.3} ms, p99 {:.3} ms, max {:.3} ms ({} queries)", at(500), at(990), at(1000), times.len());
+    println!(
+        "{what}: median {:.3} ms, p99 {:.3} ms, max {:.3} ms ({} queries)",
+        at(500),
+        at(990),
+        at(1000),
+        times.len()
+    );
 }
 
 async fn through_comet(comet: &Comet, queries: usize) -> Result<Vec<Duration>, Failed> {
@@ -87,8 +98,14 @@ async fn through_comet(comet: &Comet, queries: usize) -> Result<Vec<Duration>, F
 fn through_socket(path: &str) -> Result<Vec<Duration>, Failed> {
     let mut stream = UnixStream::connect(path)?;
     let (mut buffer, mut out, mut times) = (ReadBuffer::default(), Vec::new(), Vec::new());
-    let ask = pb::RequestQuery { path: "/store/bank/key".into(), data: vec![5].into(), ..Default::default() };
-    let ask = pb::Request { value: Some(pb::request::Value::Query(ask)) };
+    let ask = pb::RequestQuery {
+        path: "/store/bank/key".into(),
+        data: vec![5].into(),
+        ..Default::default()
+    };
+    let ask = pb::Request {
+        value: Some(pb::request::Value::Query(ask)),
+    };
     for i in 0..WARM_UP + QUERIES {
         let begun = Instant::now();
         out.clear();
@@ -106,8 +123,14 @@ fn through_socket(path: &str) -> Result<Vec<Duration>, Failed> {
 
 async fn measure(comet: &Comet, socket: &str) -> Result<(), Failed> {
     let path = socket.trim_start_matches("unix://").to_owned();
-    report("abci_query, ABCI socket, idle", tokio::task::spawn_blocking(move || through_socket(&path)).await??);
-    report("abci_query, CometBFT RPC, idle", through_comet(comet, QUERIES).await?);
+    report(
+        "abci_query, ABCI socket, idle",
+        tokio::task::spawn_blocking(move || through_socket(&path)).await??,
+    );
+    report(
+        "abci_query, CometBFT RPC, idle",
+        through_comet(comet, QUERIES).await?,
+    );
     println!("signing {} payments", u64::from(SENDERS) * PAYMENTS);
     let mut payments = Vec::new();
     for nonce in 0..PAYMENTS {
@@ -116,7 +139,10 @@ async fn measure(comet: &Comet, socket: &str) -> Result<(), Failed> {
         }
     }
     let before = comet.height().await?;
-    let sender = Comet { http: comet.http.clone(), url: comet.url.clone() };
+    let sender = Comet {
+        http: comet.http.clone(),
+        url: comet.url.clone(),
+    };
     let sending = tokio::spawn(async move {
         for tx in payments {
             sender.ask("broadcast_tx_async", json!({ "tx": tx })).await?;
@@ -132,10 +158,15 @@ async fn measure(comet: &Comet, socket: &str) -> Result<(), Failed> {
     let after = comet.height().await?;
     let mut included = 0;
     for height in before + 1..=after {
-        let block = comet.ask("block", json!({ "height": height.to_string() })).await?;
+        let block = comet
+            .ask("block", json!({ "height": height.to_string() }))
+            .await?;
         included += block["block"]["data"]["txs"].as_array().map_or(0, Vec::len);
     }
-    println!("{included} payments in blocks {} to {after} meanwhile", before + 1);
+    println!(
+        "{included} payments in blocks {} to {after} meanwhile",
+        before + 1
+    );
     Ok(())
 }
 
@@ -145,7 +176,10 @@ async fn main() -> Result<(), Failed> {
     let home = Home::new(dir.path());
     let mut chain = ChainSpec::new("braid-bench-1", ChainConfig::braid());
     let coins = vec![Coin::new(U256::from(10).pow(U256::from(21)), "abraid")];
-    let account = |i| GenesisAccount { address: Address::from_private_key(&key(i)), coins: coins.clone() };
+    let account = |i| GenesisAccount {
+        address: Address::from_private_key(&key(i)),
+        coins: coins.clone(),
+    };
     chain.accounts = (0..SENDERS).map(account).collect();
     let mut options = InitOptions::new(chain, "bench")?;
     options.comet = CometConfig {
@@ -158,7 +192,10 @@ async fn main() -> Result<(), Failed> {
     init(&home, &options)?;
     let stop = Stop::new();
     let (tell, told) = tokio::sync::oneshot::channel();
-    let options = StartOptions { comet_bin: std::env::args_os().nth(1).map(Into::into), ..StartOptions::new(home) };
+    let options = StartOptions {
+        comet_bin: std::env::args_os().nth(1).map(Into::into),
+        ..StartOptions::new(home)
+    };
     let running = tokio::spawn(start(options, stop.clone(), move |e| {
         // The receiver waits until the node is ready or has failed.
         let _ = tell.send(e.clone());
@@ -168,7 +205,10 @@ async fn main() -> Result<(), Failed> {
         return Ok(());
     };
     let address = endpoints.comet_rpc.ok_or("no CometBFT")?;
-    let comet = Comet { http: reqwest::Client::new(), url: format!("http://{address}") };
+    let comet = Comet {
+        http: reqwest::Client::new(),
+        url: format!("http://{address}"),
+    };
     while comet.height().await? < 2 {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

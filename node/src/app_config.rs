@@ -72,7 +72,10 @@ pub struct JsonRpc {
 
 impl Default for JsonRpc {
     fn default() -> Self {
-        Self { enable: true, address: SocketAddr::from(([127, 0, 0, 1], 8545)) }
+        Self {
+            enable: true,
+            address: SocketAddr::from(([127, 0, 0, 1], 8545)),
+        }
     }
 }
 
@@ -109,7 +112,10 @@ mod tests {
 
     #[test]
     fn settings_read_back_as_written_and_unknown_ones_are_refused() {
-        let config = AppConfig { abci_address: "tcp://127.0.0.1:26658".into(), ..Default::default() };
+        let config = AppConfig {
+            abci_address: "tcp://127.0.0.1:26658".into(),
+            ..Default::default()
+        };
         assert_eq!(toml::from_str::<AppConfig>(&config.to_toml()).unwrap(), config);
         assert_eq!(toml::from_str::<AppConfig>("").unwrap(), AppConfig::default());
         assert!(toml::from_str::<AppConfig>("thread = 1").is_err());

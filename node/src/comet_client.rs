@@ -33,7 +33,11 @@ impl CometClient {
     pub(crate) fn new(address: &str) -> Arc<Self> {
         let http = reqwest::Client::builder().timeout(TIMEOUT).no_proxy().build();
         let http = http.expect("a plain HTTP client needs no files and no TLS");
-        Arc::new(Self { http, url: format!("http://{address}"), progress: Mutex::default() })
+        Arc::new(Self {
+            http,
+            url: format!("http://{address}"),
+            progress: Mutex::default(),
+        })
     }
 
     /// Asks for peers and progress until the node stops.
@@ -54,7 +58,10 @@ impl CometClient {
         let height = number(&sync["latest_block_height"])?;
         // CometBFT does not say how far its peers are.
         let syncing = sync["catching_up"].as_bool()?.then_some((height, height));
-        Some(Progress { peers: number(&net["n_peers"])?, syncing })
+        Some(Progress {
+            peers: number(&net["n_peers"])?,
+            syncing,
+        })
     }
 
     /// Whether the RPC answers.
@@ -65,7 +72,13 @@ impl CometClient {
     async fn call(&self, method: &str, params: Value) -> Result<Value, SubmitError> {
         let unavailable = |e: reqwest::Error| SubmitError::Unavailable(e.to_string());
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-        let sent = self.http.post(&self.url).json(&body).send().await.map_err(unavailable)?;
+        let sent = self
+            .http
+            .post(&self.url)
+            .json(&body)
+            .send()
+            .await
+            .map_err(unavailable)?;
         let mut answer: Value = sent.json().await.map_err(unavailable)?;
         match answer.get("error") {
             None | Some(Value::Null) => Ok(answer["result"].take()),
@@ -77,7 +90,11 @@ impl CometClient {
 /// CometBFT's mempool errors come as texts (mempool/errors.go).
 fn refusal(error: &Value) -> SubmitError {
     let part = |name: &str| error[name].as_str().unwrap_or("");
-    let data = if part("data").is_empty() { part("message") } else { part("data") };
+    let data = if part("data").is_empty() {
+        part("message")
+    } else {
+        part("data")
+    };
     if data.contains("already exists in cache") {
         SubmitError::AlreadyKnown
     } else if data.contains("mempool is full") {
@@ -93,10 +110,16 @@ fn check_result(r: &Value) -> TxResult {
     let text = |name: &str| r[name].as_str().unwrap_or("").to_owned();
     TxResult {
         // A code that is missing or too large would be a broken CometBFT: never read it as success.
-        code: r["code"].as_u64().and_then(|c| u32::try_from(c).ok()).unwrap_or(u32::MAX),
+        code: r["code"]
+            .as_u64()
+            .and_then(|c| u32::try_from(c).ok())
+            .unwrap_or(u32::MAX),
         codespace: text("codespace"),
         log: text("log"),
-        data: STANDARD.decode(text("data")).unwrap_or_else(|_| Vec::new()).into(),
+        data: STANDARD
+            .decode(text("data"))
+            .unwrap_or_else(|_| Vec::new())
+            .into(),
         ..TxResult::default()
     }
 }
@@ -104,7 +127,9 @@ fn check_result(r: &Value) -> TxResult {
 impl Submit for CometClient {
     fn submit(&self, tx: Bytes) -> BoxFuture<'_, Result<TxResult, SubmitError>> {
         Box::pin(async move {
-            let result = self.call("broadcast_tx_sync", json!({ "tx": STANDARD.encode(&tx) })).await?;
+            let result = self
+                .call("broadcast_tx_sync", json!({ "tx": STANDARD.encode(&tx) }))
+                .await?;
             Ok(check_result(&result))
         })
     }
@@ -122,7 +147,8 @@ mod tests {
 
     #[test]
     fn cometbfts_refusals_are_told_apart() {
-        let error = |data: &str| refusal(&json!({ "code": -32603, "message": "Internal error", "data": data }));
+        let error =
+            |data: &str| refusal(&json!({ "code": -32603, "message": "Internal error", "data": data }));
         assert_eq!(error("tx already exists in cache"), SubmitError::AlreadyKnown);
         let full = "mempool is full: number of txs 5000 (max: 5000), total txs bytes 9 (max: 10)";
         assert_eq!(error(full), SubmitError::Full(full.into()));
@@ -136,7 +162,10 @@ mod tests {
     #[tokio::test]
     async fn nobody_there_is_unavailable() {
         let client = CometClient::new("127.0.0.1:1");
-        assert!(matches!(client.submit(Bytes::new()).await, Err(SubmitError::Unavailable(_))));
+        assert!(matches!(
+            client.submit(Bytes::new()).await,
+            Err(SubmitError::Unavailable(_))
+        ));
         assert!(!client.is_up().await);
     }
 }

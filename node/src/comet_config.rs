@@ -63,35 +63,64 @@ impl CometConfig {
             let table: toml::Table = pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
             root.insert(name.into(), table.into());
         };
-        section("rpc", vec![
-            ("laddr", self.rpc_address.clone().into()),
-            // A transaction of the mempool's full MiB in base64 must fit; CometBFT's default is a million bytes.
-            ("max_body_bytes", (2i64 << 20).into()),
-        ]);
-        section("p2p", vec![
-            ("laddr", self.p2p_address.clone().into()),
-            ("persistent_peers", self.persistent_peers.join(",").into()),
-            ("addr_book_strict", self.strict_addresses.into()),
-            // Several nodes of one machine share its address.
-            ("allow_duplicate_ip", (!self.strict_addresses).into()),
-            // Votes wait for this before they are sent: CometBFT's 100 ms would be most of a short block time.
-            ("flush_throttle_timeout", "10ms".into()),
-        ]);
-        section("mempool", vec![
-            ("size", i64::try_from(self.mempool_size).unwrap_or(i64::MAX).into()),
-            ("cache_size", i64::try_from(self.mempool_size.saturating_mul(2)).unwrap_or(i64::MAX).into()),
-            // chain.md rule 20: a transaction refused today may be good tomorrow (funds, nonce).
-            ("recheck", true.into()),
-        ]);
-        section("consensus", vec![
-            ("timeout_propose", millis(self.timeout_propose).into()),
-            ("timeout_commit", millis(self.timeout_commit).into()),
-            ("create_empty_blocks", self.empty_blocks.into()),
-        ]);
-        section("instrumentation", vec![
-            ("prometheus", self.metrics_address.is_some().into()),
-            ("prometheus_listen_addr", self.metrics_address.clone().unwrap_or_else(|| "127.0.0.1:26660".into()).into()),
-        ]);
+        section(
+            "rpc",
+            vec![
+                ("laddr", self.rpc_address.clone().into()),
+                // A transaction of the mempool's full MiB in base64 must fit; CometBFT's default is a million bytes.
+                ("max_body_bytes", (2i64 << 20).into()),
+            ],
+        );
+        section(
+            "p2p",
+            vec![
+                ("laddr", self.p2p_address.clone().into()),
+                ("persistent_peers", self.persistent_peers.join(",").into()),
+                ("addr_book_strict", self.strict_addresses.into()),
+                // Several nodes of one machine share its address.
+                ("allow_duplicate_ip", (!self.strict_addresses).into()),
+                // Votes wait for this before they are sent: CometBFT's 100 ms would be most of a short block time.
+                ("flush_throttle_timeout", "10ms".into()),
+            ],
+        );
+        section(
+            "mempool",
+            vec![
+                (
+                    "size",
+                    i64::try_from(self.mempool_size).unwrap_or(i64::MAX).into(),
+                ),
+                (
+                    "cache_size",
+                    i64::try_from(self.mempool_size.saturating_mul(2))
+                        .unwrap_or(i64::MAX)
+                        .into(),
+                ),
+                // chain.md rule 20: a transaction refused today may be good tomorrow (funds, nonce).
+                ("recheck", true.into()),
+            ],
+        );
+        section(
+            "consensus",
+            vec![
+                ("timeout_propose", millis(self.timeout_propose).into()),
+                ("timeout_commit", millis(self.timeout_commit).into()),
+                ("create_empty_blocks", self.empty_blocks.into()),
+            ],
+        );
+        section(
+            "instrumentation",
+            vec![
+                ("prometheus", self.metrics_address.is_some().into()),
+                (
+                    "prometheus_listen_addr",
+                    self.metrics_address
+                        .clone()
+                        .unwrap_or_else(|| "127.0.0.1:26660".into())
+                        .into(),
+                ),
+            ],
+        );
         let body = toml::to_string(&root).expect("strings, numbers and booleans have a TOML form");
         format!("# CometBFT v0.38; a setting that is not here has CometBFT's default.\n\n{body}")
     }
@@ -101,11 +130,17 @@ impl CometConfig {
         let path = home.comet_config();
         let text = std::fs::read_to_string(&path).map_err(NodeError::file(&path))?;
         let table: toml::Table = toml::from_str(&text).map_err(|e| NodeError::format(&path, e))?;
-        let address = table.get("rpc").and_then(|r| r.get("laddr")).and_then(toml::Value::as_str);
+        let address = table
+            .get("rpc")
+            .and_then(|r| r.get("laddr"))
+            .and_then(toml::Value::as_str);
         let address = address.unwrap_or("tcp://127.0.0.1:26657");
         let host = address.strip_prefix("tcp://").unwrap_or(address);
         if host.contains("://") || !host.contains(':') {
-            return Err(NodeError::format(&path, format!("rpc.laddr {address:?}: want tcp://host:port")));
+            return Err(NodeError::format(
+                &path,
+                format!("rpc.laddr {address:?}: want tcp://host:port"),
+            ));
         }
         Ok(host.replace("0.0.0.0", "127.0.0.1"))
     }
@@ -117,7 +152,10 @@ mod tests {
 
     #[test]
     fn the_file_is_toml_with_the_given_addresses() {
-        let config = CometConfig { persistent_peers: vec!["ab@127.0.0.1:1".into()], ..Default::default() };
+        let config = CometConfig {
+            persistent_peers: vec!["ab@127.0.0.1:1".into()],
+            ..Default::default()
+        };
         let table: toml::Table = toml::from_str(&config.to_toml()).unwrap();
         assert_eq!(table["p2p"]["persistent_peers"].as_str(), Some("ab@127.0.0.1:1"));
         assert_eq!(table["consensus"]["timeout_commit"].as_str(), Some("1000ms"));

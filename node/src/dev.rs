@@ -57,7 +57,10 @@ pub async fn dev(
         Some(path) => Home::new(path),
         None => {
             let temp = std::env::temp_dir();
-            let folder = tempfile::Builder::new().prefix("braid-dev").tempdir().map_err(NodeError::file(&temp))?;
+            let folder = tempfile::Builder::new()
+                .prefix("braid-dev")
+                .tempdir()
+                .map_err(NodeError::file(&temp))?;
             Home::new(_temporary.insert(folder).path())
         }
     };
@@ -80,18 +83,24 @@ fn engine(home: &Home, options: &DevOptions) -> Result<DevSolo, NodeError> {
         fresh.app.execution = options.execution;
         fresh.app.json_rpc.address = options.json_rpc;
         if let Some(at) = options.comet_rpc {
-            fresh.comet = CometConfig { rpc_address: format!("tcp://{at}"), ..CometConfig::default() };
+            fresh.comet = CometConfig {
+                rpc_address: format!("tcp://{at}"),
+                ..CometConfig::default()
+            };
         }
         init(home, &fresh)?;
     }
     let config = settings(home)?;
     let app = open(home, &config, options.execution)?;
-    Solo::open(app, SoloOptions {
-        block_time: options.block_time,
-        keys: NodeKeys::read(home)?,
-        moniker: MONIKER.into(),
-        genesis: genesis::read(&home.genesis())?,
-    })
+    Solo::open(
+        app,
+        SoloOptions {
+            block_time: options.block_time,
+            keys: NodeKeys::read(home)?,
+            moniker: MONIKER.into(),
+            genesis: genesis::read(&home.genesis())?,
+        },
+    )
 }
 
 async fn serve(
@@ -102,8 +111,13 @@ async fn serve(
     ready: impl FnOnce(&Endpoints),
 ) -> Result<(), NodeError> {
     let node = Arc::new(SoloHandle(solo.clone()));
-    let json_rpc =
-        serve_json_rpc(options.json_rpc, solo.app.clone(), node.clone(), JsonRpcOptions::default()).await?;
+    let json_rpc = serve_json_rpc(
+        options.json_rpc,
+        solo.app.clone(),
+        node.clone(),
+        JsonRpcOptions::default(),
+    )
+    .await?;
     let mut servers = vec![];
     let mut comet_rpc = None;
     if let Some(at) = options.comet_rpc {
@@ -111,8 +125,15 @@ async fn serve(
         comet_rpc = Some(server.addr().to_string());
         servers.push(server);
     }
-    let thread = solo.run(stop.clone()).map_err(|e| NodeError::Failed(format!("no thread for blocks: {e}")))?;
-    ready(&Endpoints { json_rpc: Some(json_rpc.addr()), comet_rpc, abci: None, home: home.root().into() });
+    let thread = solo
+        .run(stop.clone())
+        .map_err(|e| NodeError::Failed(format!("no thread for blocks: {e}")))?;
+    ready(&Endpoints {
+        json_rpc: Some(json_rpc.addr()),
+        comet_rpc,
+        abci: None,
+        home: home.root().into(),
+    });
     servers.push(json_rpc);
     let reason = stop.wait().await;
     for server in servers {
@@ -120,6 +141,8 @@ async fn serve(
     }
     solo.wake();
     // The block under way is finished: it would be lost otherwise, though nobody was told of it.
-    blocking(move || thread.join()).await?.map_err(|_| NodeError::Failed("the solo engine panicked".into()))?;
+    blocking(move || thread.join())
+        .await?
+        .map_err(|_| NodeError::Failed("the solo engine panicked".into()))?;
     ended(reason)
 }

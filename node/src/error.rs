@@ -68,10 +68,16 @@ pub enum NodeError {
 impl NodeError {
     /// For `map_err` on file operations.
     pub(crate) fn file(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
-        |source| Self::File { path: path.into(), source }
+        |source| Self::File {
+            path: path.into(),
+            source,
+        }
     }
     /// For files that do not parse.
     pub(crate) fn format(path: &Path, why: impl std::fmt::Display) -> Self {
-        Self::Format { path: path.into(), why: why.to_string() }
+        Self::Format {
+            path: path.into(),
+            why: why.to_string(),
+        }
     }
 }

@@ -75,7 +75,11 @@ pub fn genesis(spec: &ChainSpec) -> Result<Value, NodeError> {
             .collect(),
     })?;
     let named: Vec<Value> = spec.validators.iter().map(|v| named(v, &spec.config)).collect();
-    let params = ConsensusParams { max_bytes: spec.max_bytes, max_gas: spec.max_gas, app_version: 0 };
+    let params = ConsensusParams {
+        max_bytes: spec.max_bytes,
+        max_gas: spec.max_gas,
+        app_version: 0,
+    };
     let time = spec.time.unwrap_or_else(clock::now);
     Ok(document(id, time, &params, &named, &state))
 }
@@ -102,11 +106,16 @@ pub(crate) fn read(path: &std::path::Path) -> Result<(Value, app::InitChain), No
 fn number<T: std::str::FromStr>(doc: &Value, at: &str) -> Result<T, String> {
     let value = doc.pointer(at).ok_or_else(|| format!("{at} is missing"))?;
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    text.parse().map_err(|_| format!("{at}: {text:?} is not a number"))
+    text.parse()
+        .map_err(|_| format!("{at}: {text:?} is not a number"))
 }
 
 fn init_chain(doc: &Value) -> Result<app::InitChain, String> {
-    let text = |at: &str| doc.pointer(at).and_then(Value::as_str).ok_or_else(|| format!("{at} is missing"));
+    let text = |at: &str| {
+        doc.pointer(at)
+            .and_then(Value::as_str)
+            .ok_or_else(|| format!("{at} is missing"))
+    };
     let time = text("/genesis_time")?;
     let validators = doc["validators"].as_array().map_or(&[][..], Vec::as_slice);
     Ok(app::InitChain {
@@ -126,20 +135,29 @@ fn init_chain(doc: &Value) -> Result<app::InitChain, String> {
             },
         },
         validators: validators.iter().map(validator).collect::<Result<_, _>>()?,
-        app_state: serde_json::to_vec(&doc["app_state"]).map_err(|e| e.to_string())?.into(),
+        app_state: serde_json::to_vec(&doc["app_state"])
+            .map_err(|e| e.to_string())?
+            .into(),
     })
 }
 
 fn validator(v: &Value) -> Result<app::ValidatorUpdate, String> {
     let kind = v["pub_key"]["type"].as_str().unwrap_or("");
     if kind != "tendermint/PubKeyEd25519" {
-        return Err(format!("a validator's key of type {kind:?}: want tendermint/PubKeyEd25519"));
+        return Err(format!(
+            "a validator's key of type {kind:?}: want tendermint/PubKeyEd25519"
+        ));
     }
-    let key = STANDARD.decode(v["pub_key"]["value"].as_str().unwrap_or("")).map_err(|e| e.to_string())?;
+    let key = STANDARD
+        .decode(v["pub_key"]["value"].as_str().unwrap_or(""))
+        .map_err(|e| e.to_string())?;
     if key.len() != 32 {
         return Err(format!("a validator's key of {} bytes: want 32", key.len()));
     }
-    Ok(app::ValidatorUpdate { pub_key: key.into(), power: number(v, "/power")? })
+    Ok(app::ValidatorUpdate {
+        pub_key: key.into(),
+        power: number(v, "/power")?,
+    })
 }
 
 #[cfg(test)]
@@ -151,18 +169,38 @@ mod tests {
     fn the_app_reads_what_was_written() {
         let mut spec = ChainSpec::new("braid-local-1", ChainConfig::braid());
         let who = Address::repeat_byte(1);
-        spec.accounts = vec![GenesisAccount { address: who, coins: vec![Coin::new(U256::from(5), "abraid")] }];
+        spec.accounts = vec![GenesisAccount {
+            address: who,
+            coins: vec![Coin::new(U256::from(5), "abraid")],
+        }];
         let stake = U256::from(7) * spec.config.power_reduction();
-        spec.validators = vec![Validator { pub_key: [3; 32], operator: who, moniker: "one".into(), stake }];
-        spec.time = Some(Timestamp { seconds: 1_700_000_000, nanos: 5 });
+        spec.validators = vec![Validator {
+            pub_key: [3; 32],
+            operator: who,
+            moniker: "one".into(),
+            stake,
+        }];
+        spec.time = Some(Timestamp {
+            seconds: 1_700_000_000,
+            nanos: 5,
+        });
         let doc = genesis(&spec).unwrap();
         let init = init_chain(&doc).unwrap();
-        assert_eq!((init.chain_id.as_str(), init.initial_height), ("braid-local-1", 1));
+        assert_eq!(
+            (init.chain_id.as_str(), init.initial_height),
+            ("braid-local-1", 1)
+        );
         assert_eq!(Some(init.time), spec.time);
-        assert_eq!((init.params.max_gas, init.params.max_bytes), (60_000_000, 22_020_096));
+        assert_eq!(
+            (init.params.max_gas, init.params.max_bytes),
+            (60_000_000, 22_020_096)
+        );
         assert_eq!(init.validators.len(), 1);
         assert_eq!(init.validators[0].power, 7);
-        let bad = ChainSpec { chain_id: "a b".into(), ..spec };
+        let bad = ChainSpec {
+            chain_id: "a b".into(),
+            ..spec
+        };
         assert!(genesis(&bad).unwrap_err().to_string().contains("a b"));
     }
 }

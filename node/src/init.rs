@@ -30,9 +30,16 @@ impl InitOptions {
     /// A node called `moniker` with the usual settings and a stake of a hundred units of power.
     pub fn new(chain: ChainSpec, moniker: impl Into<String>) -> Result<Self, NodeError> {
         chain.config.check().map_err(NodeError::Invalid)?;
-        let stake = chain.config.power_reduction().checked_mul(U256::from(100)).ok_or_else(|| {
-            NodeError::Invalid(format!("power_reduction {}: too large", chain.config.power_reduction))
-        })?;
+        let stake = chain
+            .config
+            .power_reduction()
+            .checked_mul(U256::from(100))
+            .ok_or_else(|| {
+                NodeError::Invalid(format!(
+                    "power_reduction {}: too large",
+                    chain.config.power_reduction
+                ))
+            })?;
         Ok(Self {
             chain,
             moniker: moniker.into(),
@@ -76,7 +83,10 @@ pub fn init(home: &Home, options: &InitOptions) -> Result<Initialised, NodeError
     refuse_existing(home, options.overwrite)?;
     let keys = NodeKeys::generate();
     let first = options.chain.accounts.first().map(|a| a.address);
-    let operator = options.operator.or(first).unwrap_or_else(|| keys.validator_address());
+    let operator = options
+        .operator
+        .or(first)
+        .unwrap_or_else(|| keys.validator_address());
     let mut chain = options.chain.clone();
     chain.validators = vec![Validator {
         pub_key: keys.validator_pub_key(),
@@ -85,10 +95,23 @@ pub fn init(home: &Home, options: &InitOptions) -> Result<Initialised, NodeError
         stake: options.stake,
     }];
     let genesis = genesis(&chain)?;
-    let comet = CometConfig { moniker: options.moniker.clone(), ..options.comet.clone() };
-    let files = HomeFiles { genesis: &genesis, keys: &keys, comet: &comet, app: &options.app };
+    let comet = CometConfig {
+        moniker: options.moniker.clone(),
+        ..options.comet.clone()
+    };
+    let files = HomeFiles {
+        genesis: &genesis,
+        keys: &keys,
+        comet: &comet,
+        app: &options.app,
+    };
     write_home(home, &files, options.overwrite)?;
-    Ok(Initialised { node_id: keys.node_id(), validator: keys.validator_address(), operator, genesis })
+    Ok(Initialised {
+        node_id: keys.node_id(),
+        validator: keys.validator_address(),
+        operator,
+        genesis,
+    })
 }
 
 fn refuse_existing(home: &Home, overwrite: bool) -> Result<(), NodeError> {
@@ -108,7 +131,10 @@ pub fn write_home(home: &Home, files: &HomeFiles<'_>, overwrite: bool) -> Result
     write_secret(&home.validator_key(), &files.keys.validator_json())?;
     // What was signed is remembered even where files are replaced: signing a height twice is punished.
     if !home.validator_state().exists() {
-        write_secret(&home.validator_state(), &json!({ "height": "0", "round": 0, "step": 0 }))?;
+        write_secret(
+            &home.validator_state(),
+            &json!({ "height": "0", "round": 0, "step": 0 }),
+        )?;
     }
     write(&home.comet_config(), files.comet.to_toml().as_bytes())?;
     write(&home.app_config(), files.app.to_toml().as_bytes())?;
@@ -120,8 +146,16 @@ pub fn write_home(home: &Home, files: &HomeFiles<'_>, overwrite: bool) -> Result
         ("node", &files.comet.rpc_address),
         ("broadcast-mode", "sync"),
     ];
-    let client: toml::Table = client.into_iter().map(|(k, v)| (k.to_owned(), v.into())).collect();
-    write(&home.client_config(), toml::to_string(&client).expect("strings have a TOML form").as_bytes())?;
+    let client: toml::Table = client
+        .into_iter()
+        .map(|(k, v)| (k.to_owned(), v.into()))
+        .collect();
+    write(
+        &home.client_config(),
+        toml::to_string(&client)
+            .expect("strings have a TOML form")
+            .as_bytes(),
+    )?;
     // Last: its presence says that the home is complete.
     write(&home.genesis(), &pretty(files.genesis))
 }
@@ -160,9 +194,15 @@ mod tests {
         let home = Home::new(dir.path().join("new/home"));
         let made = init(&home, &options()).unwrap();
         let keys = NodeKeys::read(&home).unwrap();
-        assert_eq!((keys.node_id(), keys.validator_address()), (made.node_id, made.validator));
+        assert_eq!(
+            (keys.node_id(), keys.validator_address()),
+            (made.node_id, made.validator)
+        );
         for secret in [home.node_key(), home.validator_key()] {
-            assert_eq!(std::fs::metadata(secret).unwrap().permissions().mode() & 0o777, 0o600);
+            assert_eq!(
+                std::fs::metadata(secret).unwrap().permissions().mode() & 0o777,
+                0o600
+            );
         }
         assert_eq!(AppConfig::read(&home).unwrap(), AppConfig::default());
         assert_eq!(CometConfig::read_rpc_address(&home).unwrap(), "127.0.0.1:26657");
@@ -176,10 +216,24 @@ mod tests {
         let home = Home::new(dir.path());
         let first = init(&home, &options()).unwrap();
         let err = init(&home, &options()).unwrap_err().to_string();
-        assert_eq!(err, format!("genesis.json file already exists: {}", home.genesis().display()));
+        assert_eq!(
+            err,
+            format!("genesis.json file already exists: {}", home.genesis().display())
+        );
         assert_eq!(NodeKeys::read(&home).unwrap().node_id(), first.node_id);
-        std::fs::write(home.validator_state(), "{\"height\":\"9\",\"round\":0,\"step\":3}").unwrap();
-        let second = init(&home, &InitOptions { overwrite: true, ..options() }).unwrap();
+        std::fs::write(
+            home.validator_state(),
+            "{\"height\":\"9\",\"round\":0,\"step\":3}",
+        )
+        .unwrap();
+        let second = init(
+            &home,
+            &InitOptions {
+                overwrite: true,
+                ..options()
+            },
+        )
+        .unwrap();
         assert_ne!(second.node_id, first.node_id);
     }
 }

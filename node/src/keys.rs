@@ -16,7 +16,9 @@ pub struct NodeKeys {
 
 impl std::fmt::Debug for NodeKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NodeKeys").field("node_id", &self.node_id()).finish_non_exhaustive()
+        f.debug_struct("NodeKeys")
+            .field("node_id", &self.node_id())
+            .finish_non_exhaustive()
     }
 }
 
@@ -29,11 +31,17 @@ impl NodeKeys {
     /// Two new keys from the system's randomness.
     pub fn generate() -> Self {
         let new = || SigningKey::generate(&mut rand::rngs::OsRng);
-        Self { node: new(), validator: new() }
+        Self {
+            node: new(),
+            validator: new(),
+        }
     }
     /// Keys from 64 bytes of a seed: fixed networks in tests.
     pub fn from_seed(node: [u8; 32], validator: [u8; 32]) -> Self {
-        Self { node: SigningKey::from_bytes(&node), validator: SigningKey::from_bytes(&validator) }
+        Self {
+            node: SigningKey::from_bytes(&node),
+            validator: SigningKey::from_bytes(&validator),
+        }
     }
     /// What peers call the node: 40 lower-case hex digits.
     pub fn node_id(&self) -> String {
@@ -66,7 +74,10 @@ impl NodeKeys {
     }
     /// The keys of an initialised home.
     pub fn read(home: &Home) -> Result<Self, NodeError> {
-        Ok(Self { node: read_key(&home.node_key())?, validator: read_key(&home.validator_key())? })
+        Ok(Self {
+            node: read_key(&home.node_key())?,
+            validator: read_key(&home.validator_key())?,
+        })
     }
 }
 
@@ -80,10 +91,15 @@ fn read_key(path: &Path) -> Result<SigningKey, NodeError> {
     let json: Value = serde_json::from_slice(&text).map_err(|e| NodeError::format(path, e))?;
     let kind = json["priv_key"]["type"].as_str().unwrap_or("");
     if kind != "tendermint/PrivKeyEd25519" {
-        return Err(NodeError::format(path, format!("key type {kind:?}, want tendermint/PrivKeyEd25519")));
+        return Err(NodeError::format(
+            path,
+            format!("key type {kind:?}, want tendermint/PrivKeyEd25519"),
+        ));
     }
     let value = json["priv_key"]["value"].as_str().unwrap_or("");
-    let bytes = STANDARD.decode(value).map_err(|e| NodeError::format(path, format!("priv_key: {e}")))?;
+    let bytes = STANDARD
+        .decode(value)
+        .map_err(|e| NodeError::format(path, format!("priv_key: {e}")))?;
     let pair: [u8; 64] = bytes
         .try_into()
         .map_err(|b: Vec<u8>| NodeError::format(path, format!("priv_key: {} bytes, want 64", b.len())))?;
@@ -103,7 +119,10 @@ mod tests {
         let keys = NodeKeys::from_seed([7; 32], seed);
         let json = keys.validator_json();
         assert_eq!(json["address"], "C57812D9049BDB5107D928BE218A1B395BC0C90F");
-        assert_eq!(json["pub_key"]["value"], "dvoTpeXtkzCscLE5dc3Z/269xWc/mUdlpbdLl8Y1Mss=");
+        assert_eq!(
+            json["pub_key"]["value"],
+            "dvoTpeXtkzCscLE5dc3Z/269xWc/mUdlpbdLl8Y1Mss="
+        );
         assert_eq!(json["priv_key"]["value"], pair);
         assert_eq!(keys.node_id().len(), 40);
     }

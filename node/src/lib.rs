@@ -19,11 +19,11 @@ mod open;
 mod clock;
 mod error;
 
+pub use app::genesis::GenesisAccount;
 pub use app_config::{AppConfig, Execution, ExecutorKind};
 pub use comet_config::CometConfig;
 pub use dev::{DevOptions, dev};
 pub use error::NodeError;
-pub use app::genesis::GenesisAccount;
 pub use genesis::{ChainSpec, Validator, genesis};
 pub use home::Home;
 pub use init::{HomeFiles, InitOptions, Initialised, init, write_home};

@@ -11,7 +11,8 @@ pub(crate) type NodeApp = App<SledStore>;
 /// Opens the app at its last committed height. Reads the disk: not for async threads.
 pub(crate) fn open(home: &Home, config: &AppConfig, execution: Execution) -> Result<Arc<NodeApp>, NodeError> {
     let kind = execution.executor.to_string();
-    let executor = AnyExecutor::new(&kind, execution.threads).map_err(|e| NodeError::Invalid(e.to_string()))?;
+    let executor =
+        AnyExecutor::new(&kind, execution.threads).map_err(|e| NodeError::Invalid(e.to_string()))?;
     let store = SledStore::open(home.database(), store::Config::new(app::stores()))?;
     let options = app::Options {
         executor: Arc::new(executor),
@@ -19,6 +20,11 @@ pub(crate) fn open(home: &Home, config: &AppConfig, execution: Execution) -> Res
         call_gas_cap: config.call_gas_cap,
     };
     let app = App::open(store, options)?;
-    tracing::info!(height = app.height(), executor = kind, threads = execution.threads, "opened the app");
+    tracing::info!(
+        height = app.height(),
+        executor = kind,
+        threads = execution.threads,
+        "opened the app"
+    );
     Ok(Arc::new(app))
 }

@@ -30,7 +30,14 @@ pub struct StartOptions {
 impl StartOptions {
     /// A supervised node with the settings of its files.
     pub fn new(home: Home) -> Self {
-        Self { home, abci_only: false, comet_bin: None, abci_address: None, execution: None, json_rpc: None }
+        Self {
+            home,
+            abci_only: false,
+            comet_bin: None,
+            abci_address: None,
+            execution: None,
+            json_rpc: None,
+        }
     }
 }
 
@@ -61,7 +68,11 @@ pub async fn start(
     let home = &options.home;
     let config = settings(home)?;
     let execution = options.execution.unwrap_or(config.execution);
-    let bin = if options.abci_only { None } else { Some(find(options.comet_bin.as_deref())?) };
+    let bin = if options.abci_only {
+        None
+    } else {
+        Some(find(options.comet_bin.as_deref())?)
+    };
     let app = {
         let (home, config) = (home.clone(), config.clone());
         blocking(move || open(&home, &config, execution)).await??
@@ -69,8 +80,16 @@ pub async fn start(
     let wanted = options.abci_address.as_deref().unwrap_or(&config.abci_address);
     let (address, _folder) = abci_address(home, wanted)?;
     let fatal = stop.clone();
-    let server = Server::start(&address, AbciApp::new(app.clone()), Arc::new(move |why| fatal.fail(why)))
-        .map_err(|source| NodeError::Listen { what: "ABCI", address: address.to_string(), source })?;
+    let server = Server::start(
+        &address,
+        AbciApp::new(app.clone()),
+        Arc::new(move |why| fatal.fail(why)),
+    )
+    .map_err(|source| NodeError::Listen {
+        what: "ABCI",
+        address: address.to_string(),
+        source,
+    })?;
     let rpc_address = CometConfig::read_rpc_address(home)?;
     let client = CometClient::new(&rpc_address);
     tokio::spawn(client.clone().watch(stop.clone()));
@@ -79,7 +98,13 @@ pub async fn start(
         (None, true) => Some(config.json_rpc.address),
         (None, false) => None,
     };
-    let parts = Parts { app, client, json_rpc, bin, home };
+    let parts = Parts {
+        app,
+        client,
+        json_rpc,
+        bin,
+        home,
+    };
     let endpoints = Endpoints {
         json_rpc,
         comet_rpc: Some(rpc_address),
@@ -111,7 +136,12 @@ impl Parts<'_> {
     ) -> Result<(), NodeError> {
         let mut servers = Vec::new();
         if let Some(at) = self.json_rpc {
-            let served = serve_json_rpc(at, self.app.clone(), self.client.clone(), JsonRpcOptions::default());
+            let served = serve_json_rpc(
+                at,
+                self.app.clone(),
+                self.client.clone(),
+                JsonRpcOptions::default(),
+            );
             let server = served.await?;
             endpoints.json_rpc = Some(server.addr());
             servers.push(server);
@@ -178,7 +208,9 @@ pub(crate) fn ended(reason: StopReason) -> Result<(), NodeError> {
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, NodeError> {
-    tokio::task::spawn_blocking(work).await.map_err(|e| NodeError::Failed(e.to_string()))
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|e| NodeError::Failed(e.to_string()))
 }
 
 /// The settings of a home that is complete.
@@ -208,7 +240,10 @@ fn abci_address(home: &Home, wanted: &str) -> Result<(Address, Option<tempfile::
         return Ok((Address::Unix(path), None));
     }
     let temp = std::env::temp_dir();
-    let folder = tempfile::Builder::new().prefix("braid").tempdir().map_err(NodeError::file(&temp))?;
+    let folder = tempfile::Builder::new()
+        .prefix("braid")
+        .tempdir()
+        .map_err(NodeError::file(&temp))?;
     let path = folder.path().join("abci.sock");
     if path.as_os_str().len() > SOCKET_PATH_MAX {
         let why = format!("no room for a socket path of at most {SOCKET_PATH_MAX} bytes: set abci-address");
@@ -224,18 +259,31 @@ mod tests {
     #[test]
     fn a_home_too_deep_for_a_socket_gets_one_in_a_temporary_folder() {
         let near = Home::new("/tmp/a");
-        assert_eq!(abci_address(&near, "").unwrap().0, Address::Unix(near.abci_socket()));
+        assert_eq!(
+            abci_address(&near, "").unwrap().0,
+            Address::Unix(near.abci_socket())
+        );
         let deep = Home::new(format!("/tmp/{}", "d".repeat(120)));
         let (address, folder) = abci_address(&deep, "").unwrap();
-        let Address::Unix(path) = address else { panic!("{address}") };
+        let Address::Unix(path) = address else {
+            panic!("{address}")
+        };
         assert!(path.starts_with(folder.as_ref().unwrap().path()));
-        assert!(abci_address(&near, "ftp://x").unwrap_err().to_string().contains("ftp://x"));
+        assert!(
+            abci_address(&near, "ftp://x")
+                .unwrap_err()
+                .to_string()
+                .contains("ftp://x")
+        );
     }
 
     #[test]
     fn a_home_that_is_not_initialised_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let err = settings(&Home::new(dir.path())).unwrap_err().to_string();
-        assert!(err.contains(&dir.path().display().to_string()) && err.contains("genesis.json"), "{err}");
+        assert!(
+            err.contains(&dir.path().display().to_string()) && err.contains("genesis.json"),
+            "{err}"
+        );
     }
 }

@@ -50,7 +50,11 @@ impl Stop {
     /// Waits for the end.
     pub async fn wait(&self) -> StopReason {
         let mut watch = self.0.subscribe();
-        let reason = watch.wait_for(Option::is_some).await.expect("this switch holds the sender").clone();
+        let reason = watch
+            .wait_for(Option::is_some)
+            .await
+            .expect("this switch holds the sender")
+            .clone();
         reason.expect("waited for it")
     }
     /// Throws the switch on Ctrl-C and SIGTERM. Must be called inside a tokio runtime.

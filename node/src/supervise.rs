@@ -39,15 +39,26 @@ pub(crate) struct Comet {
 /// Where `cometbft` is: `given`, or the first on the PATH.
 pub(crate) fn find(given: Option<&Path>) -> Result<PathBuf, NodeError> {
     if let Some(path) = given {
-        return if path.is_file() { Ok(path.into()) } else { Err(NodeError::NoComet(path.display().to_string())) };
+        return if path.is_file() {
+            Ok(path.into())
+        } else {
+            Err(NodeError::NoComet(path.display().to_string()))
+        };
     }
     let path = std::env::var_os("PATH").unwrap_or_else(Default::default);
-    let found = std::env::split_paths(&path).map(|dir| dir.join("cometbft")).find(|p| p.is_file());
+    let found = std::env::split_paths(&path)
+        .map(|dir| dir.join("cometbft"))
+        .find(|p| p.is_file());
     found.ok_or_else(|| NodeError::NoComet("cometbft on the PATH".into()))
 }
 
 async fn check_version(bin: &Path) -> Result<(), NodeError> {
-    let out = Command::new(bin).arg("version").stdin(Stdio::null()).output().await.map_err(NodeError::file(bin))?;
+    let out = Command::new(bin)
+        .arg("version")
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .map_err(NodeError::file(bin))?;
     let text = String::from_utf8_lossy(&out.stdout);
     let version = text.trim().trim_start_matches('v');
     if !out.status.success() || !version.starts_with(VERSION) {
@@ -63,10 +74,18 @@ fn check_ports(home: &Home) -> Result<(), NodeError> {
     let text = std::fs::read_to_string(&path).map_err(NodeError::file(&path))?;
     let table: toml::Table = toml::from_str(&text).map_err(|e| NodeError::format(&path, e))?;
     for (section, what) in [("rpc", "CometBFT's RPC"), ("p2p", "CometBFT's peers")] {
-        let address = table.get(section).and_then(|s| s.get("laddr")).and_then(toml::Value::as_str);
-        let Some(address) = address.and_then(|a| a.strip_prefix("tcp://")) else { continue };
-        TcpListener::bind(address)
-            .map_err(|source| NodeError::Listen { what, address: address.into(), source })?;
+        let address = table
+            .get(section)
+            .and_then(|s| s.get("laddr"))
+            .and_then(toml::Value::as_str);
+        let Some(address) = address.and_then(|a| a.strip_prefix("tcp://")) else {
+            continue;
+        };
+        TcpListener::bind(address).map_err(|source| NodeError::Listen {
+            what,
+            address: address.into(),
+            source,
+        })?;
     }
     Ok(())
 }
@@ -77,8 +96,15 @@ impl Comet {
         check_version(bin).await?;
         check_ports(home)?;
         let mut command = Command::new(bin);
-        command.arg("start").arg("--home").arg(home.root()).args(["--proxy_app", abci, "--abci", "socket"]);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .arg("start")
+            .arg("--home")
+            .arg(home.root())
+            .args(["--proxy_app", abci, "--abci", "socket"]);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         command.process_group(0).kill_on_drop(true);
         let mut child = command.spawn().map_err(NodeError::file(bin))?;
         let log = home.comet_log();
@@ -103,17 +129,26 @@ impl Comet {
         let last = last.ok().and_then(Result::ok).flatten();
         let status = status.map_or_else(|e| e.to_string(), |s| s.to_string());
         let status = last.map_or(status.clone(), |line| format!("{status}: {line}"));
-        NodeError::CometEnded { status, log: self.log.clone() }
+        NodeError::CometEnded {
+            status,
+            log: self.log.clone(),
+        }
     }
 
     /// Asks it to end, and makes it end where it does not.
     pub(crate) async fn stop(mut self) {
-        let Some(pid) = self.child.id().and_then(|id| i32::try_from(id).ok()) else { return };
+        let Some(pid) = self.child.id().and_then(|id| i32::try_from(id).ok()) else {
+            return;
+        };
         if let Err(e) = kill(Pid::from_raw(pid), Signal::SIGTERM) {
             tracing::warn!(pid, error = %e, "could not signal cometbft");
         }
         if tokio::time::timeout(GRACE, self.child.wait()).await.is_err() {
-            tracing::warn!(pid, "cometbft did not end within {} s: killing it", GRACE.as_secs());
+            tracing::warn!(
+                pid,
+                "cometbft did not end within {} s: killing it",
+                GRACE.as_secs()
+            );
             if let Err(e) = self.child.kill().await {
                 tracing::error!(pid, error = %e, "could not kill cometbft");
             }
@@ -148,7 +183,10 @@ async fn read_lines(from: impl AsyncRead + Unpin, to: mpsc::Sender<Vec<u8>>) {
 fn write_log(path: &Path, mut lines: mpsc::Receiver<Vec<u8>>) -> Option<String> {
     let mut last = None;
     let mut file = open_log(path);
-    let mut size = file.as_ref().and_then(|f| f.metadata().ok()).map_or(0, |m| m.len());
+    let mut size = file
+        .as_ref()
+        .and_then(|f| f.metadata().ok())
+        .map_or(0, |m| m.len());
     while let Some(line) = lines.blocking_recv() {
         let text = String::from_utf8_lossy(&line);
         // CometBFT's plain format: a letter for the level; panics and start errors have their own words.
@@ -164,7 +202,9 @@ fn write_log(path: &Path, mut lines: mpsc::Receiver<Vec<u8>>) -> Option<String> 
             }
             size += line.len() as u64;
             if size > LOG_MAX {
-                file = std::fs::rename(path, path.with_extension("log.1")).ok().and_then(|()| open_log(path));
+                file = std::fs::rename(path, path.with_extension("log.1"))
+                    .ok()
+                    .and_then(|()| open_log(path));
                 size = 0;
             }
         }
@@ -174,5 +214,6 @@ fn write_log(path: &Path, mut lines: mpsc::Receiver<Vec<u8>>) -> Option<String> 
 
 fn open_log(path: &Path) -> Option<File> {
     let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
-    file.inspect_err(|e| tracing::error!(path = %path.display(), error = %e, "cannot open cometbft's log")).ok()
+    file.inspect_err(|e| tracing::error!(path = %path.display(), error = %e, "cannot open cometbft's log"))
+        .ok()
 }

@@ -1,7 +1,7 @@
 //! Nodes under the real CometBFT: `BRAID_COMETBFT`, or `cometbft` on the PATH; skipped where there is none.
 use node::{
-    ChainSpec, CometConfig, Endpoints, GenesisAccount, Home, InitOptions, NodeError, NodeKeys, StartOptions, Stop,
-    init, start,
+    ChainSpec, CometConfig, Endpoints, GenesisAccount, Home, InitOptions, NodeError, NodeKeys, StartOptions,
+    Stop, init, start,
 };
 use serde_json::Value;
 use std::net::TcpListener;
@@ -13,7 +13,11 @@ use types::{Address, ChainConfig, Coin, U256};
 fn cometbft(test: &str) -> Option<PathBuf> {
     let given = std::env::var_os("BRAID_COMETBFT").map(PathBuf::from);
     let path = std::env::var_os("PATH").unwrap();
-    let found = given.or_else(|| std::env::split_paths(&path).map(|d| d.join("cometbft")).find(|p| p.is_file()));
+    let found = given.or_else(|| {
+        std::env::split_paths(&path)
+            .map(|d| d.join("cometbft"))
+            .find(|p| p.is_file())
+    });
     if found.is_none() {
         println!("skipped {test}: no cometbft in BRAID_COMETBFT or on the PATH");
     }
@@ -45,7 +49,10 @@ fn node() -> Node {
     let home = Home::new(dir.path());
     let mut chain = ChainSpec::new("braid-test-1", ChainConfig::braid());
     let coins = vec![Coin::new(U256::from(10).pow(U256::from(21)), "abraid")];
-    chain.accounts = vec![GenesisAccount { address: Address::repeat_byte(7), coins }];
+    chain.accounts = vec![GenesisAccount {
+        address: Address::repeat_byte(7),
+        coins,
+    }];
     let mut options = InitOptions::new(chain, "tester").unwrap();
     let rpc = free_port();
     options.comet = CometConfig {
@@ -60,13 +67,17 @@ fn node() -> Node {
 }
 
 async fn get(port: u16, path: &str) -> Option<Value> {
-    let answer = reqwest::get(format!("http://127.0.0.1:{port}/{path}")).await.ok()?;
+    let answer = reqwest::get(format!("http://127.0.0.1:{port}/{path}"))
+        .await
+        .ok()?;
     answer.json::<Value>().await.ok().map(|mut v| v["result"].take())
 }
 
 async fn height(port: u16) -> u64 {
     let status = get(port, "status").await;
-    let text = status.as_ref().and_then(|s| s["sync_info"]["latest_block_height"].as_str());
+    let text = status
+        .as_ref()
+        .and_then(|s| s["sync_info"]["latest_block_height"].as_str());
     text.and_then(|t| t.parse().ok()).unwrap_or(0)
 }
 
@@ -77,7 +88,10 @@ async fn wait_height(port: u16, want: u64) -> u64 {
         if have >= want {
             return have;
         }
-        assert!(begun.elapsed() < Duration::from_secs(60), "height {have} after 60 s, want {want}");
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "height {have} after 60 s, want {want}"
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -88,7 +102,9 @@ async fn with_node<W: Future<Output = ()>>(
     work: impl FnOnce(Endpoints) -> W,
 ) -> Result<(), NodeError> {
     let (stop, (tell, told)) = (Stop::new(), tokio::sync::oneshot::channel());
-    let running = tokio::spawn(start(options, stop.clone(), move |e| tell.send(e.clone()).unwrap()));
+    let running = tokio::spawn(start(options, stop.clone(), move |e| {
+        tell.send(e.clone()).unwrap()
+    }));
     if let Ok(endpoints) = told.await {
         work(endpoints).await;
     }
@@ -98,9 +114,14 @@ async fn with_node<W: Future<Output = ()>>(
 
 #[tokio::test]
 async fn a_supervised_cometbft_commits_blocks_and_goes_on_after_a_restart() {
-    let Some(bin) = cometbft("supervised cometbft") else { return };
+    let Some(bin) = cometbft("supervised cometbft") else {
+        return;
+    };
     let node = node();
-    let options = StartOptions { comet_bin: Some(bin.clone()), ..StartOptions::new(node.home.clone()) };
+    let options = StartOptions {
+        comet_bin: Some(bin.clone()),
+        ..StartOptions::new(node.home.clone())
+    };
     let mut reached = 0;
     with_node(options.clone(), async |endpoints| {
         assert_eq!(endpoints.comet_rpc.unwrap(), format!("127.0.0.1:{}", node.rpc));
@@ -111,7 +132,10 @@ async fn a_supervised_cometbft_commits_blocks_and_goes_on_after_a_restart() {
         let keys = NodeKeys::read(&node.home).unwrap();
         assert_eq!(status["node_info"]["id"].as_str().unwrap(), keys.node_id());
         assert_eq!(status["validator_info"]["voting_power"], "100");
-        let address = status["validator_info"]["address"].as_str().unwrap().to_lowercase();
+        let address = status["validator_info"]["address"]
+            .as_str()
+            .unwrap()
+            .to_lowercase();
         assert_eq!(format!("0x{address}"), format!("{:#x}", keys.validator_address()));
     })
     .await
@@ -128,7 +152,10 @@ async fn a_supervised_cometbft_commits_blocks_and_goes_on_after_a_restart() {
 async fn abci_only_serves_a_cometbft_started_by_hand() {
     let Some(bin) = cometbft("abci only") else { return };
     let node = node();
-    let options = StartOptions { abci_only: true, ..StartOptions::new(node.home.clone()) };
+    let options = StartOptions {
+        abci_only: true,
+        ..StartOptions::new(node.home.clone())
+    };
     with_node(options, async |endpoints| {
         let mut comet = Command::new(&bin)
             .args(["start", "--home", node.home.root().to_str().unwrap()])
@@ -147,19 +174,33 @@ async fn abci_only_serves_a_cometbft_started_by_hand() {
 
 #[tokio::test]
 async fn a_port_in_use_is_named() {
-    let Some(bin) = cometbft("port in use") else { return };
+    let Some(bin) = cometbft("port in use") else {
+        return;
+    };
     let node = node();
     let _taken = TcpListener::bind(("127.0.0.1", node.rpc)).unwrap();
-    let options = StartOptions { comet_bin: Some(bin), ..StartOptions::new(node.home.clone()) };
-    let err = with_node(options, async |_| panic!("it started")).await.unwrap_err().to_string();
-    assert!(err.contains(&node.rpc.to_string()) && err.contains("in use"), "{err}");
+    let options = StartOptions {
+        comet_bin: Some(bin),
+        ..StartOptions::new(node.home.clone())
+    };
+    let err = with_node(options, async |_| panic!("it started"))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        err.contains(&node.rpc.to_string()) && err.contains("in use"),
+        "{err}"
+    );
 }
 
 #[tokio::test]
 async fn a_missing_cometbft_and_a_missing_home_are_named() {
     let node = node();
     let bin = node.home.root().join("no-such-cometbft");
-    let options = StartOptions { comet_bin: Some(bin), ..StartOptions::new(node.home.clone()) };
+    let options = StartOptions {
+        comet_bin: Some(bin),
+        ..StartOptions::new(node.home.clone())
+    };
     let err = with_node(options, async |_| {}).await.unwrap_err().to_string();
     assert!(err.contains("no-such-cometbft"), "{err}");
     let empty = StartOptions::new(Home::new(node.home.root().join("empty")));
@@ -169,9 +210,14 @@ async fn a_missing_cometbft_and_a_missing_home_are_named() {
 
 #[tokio::test]
 async fn the_end_of_cometbft_ends_the_node_with_an_error() {
-    let Some(bin) = cometbft("end of cometbft") else { return };
+    let Some(bin) = cometbft("end of cometbft") else {
+        return;
+    };
     let node = node();
-    let options = StartOptions { comet_bin: Some(bin), ..StartOptions::new(node.home.clone()) };
+    let options = StartOptions {
+        comet_bin: Some(bin),
+        ..StartOptions::new(node.home.clone())
+    };
     let (stop, (tell, told)) = (Stop::new(), tokio::sync::oneshot::channel());
     let running = tokio::spawn(start(options, stop, move |_| tell.send(()).unwrap()));
     if told.await.is_err() {
@@ -181,11 +227,20 @@ async fn the_end_of_cometbft_ends_the_node_with_an_error() {
         kill(pid, "KILL");
     }
     let err = running.await.unwrap().unwrap_err().to_string();
-    assert!(err.contains("cometbft ended") && err.contains("cometbft.log"), "{err}");
+    assert!(
+        err.contains("cometbft ended") && err.contains("cometbft.log"),
+        "{err}"
+    );
 }
 
 fn kill(pid: u32, signal: &str) {
-    assert!(Command::new("kill").args([&format!("-{signal}"), &pid.to_string()]).status().unwrap().success());
+    assert!(
+        Command::new("kill")
+            .args([&format!("-{signal}"), &pid.to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
 }
 
 /// Processes whose parent is `parent`, or anyone's for 0, with `text` in their command line.
@@ -193,11 +248,18 @@ fn children(parent: u32, text: &str) -> Vec<u32> {
     let numbers = std::fs::read_dir("/proc").unwrap().flatten();
     let pids = numbers.filter_map(|e| e.file_name().to_str().and_then(|n| n.parse::<u32>().ok()));
     let is_child = |pid: &u32| {
-        let read = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_else(|_| String::new());
+        let read = |file: &str| {
+            std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_else(|_| String::new())
+        };
         let stat = read("stat");
         let after = stat.rsplit(')').next().unwrap_or("").to_owned();
-        let ppid = after.split_whitespace().nth(1).and_then(|p| p.parse::<u32>().ok());
-        (parent == 0 || ppid == Some(parent)) && !after.trim_start().starts_with('Z') && read("cmdline").contains(text)
+        let ppid = after
+            .split_whitespace()
+            .nth(1)
+            .and_then(|p| p.parse::<u32>().ok());
+        (parent == 0 || ppid == Some(parent))
+            && !after.trim_start().starts_with('Z')
+            && read("cmdline").contains(text)
     };
     pids.filter(is_child).collect()
 }
@@ -210,7 +272,10 @@ async fn a_node_that_is_killed_takes_cometbft_with_it() {
     let name = "a_node_that_is_killed_takes_cometbft_with_it";
     let Some(bin) = cometbft(name) else { return };
     if let Some(home) = std::env::var_os(VICTIM) {
-        let options = StartOptions { comet_bin: Some(bin), ..StartOptions::new(Home::new(home)) };
+        let options = StartOptions {
+            comet_bin: Some(bin),
+            ..StartOptions::new(Home::new(home))
+        };
         start(options, Stop::new(), |_| {}).await.unwrap();
         return;
     }
@@ -229,11 +294,17 @@ async fn a_node_that_is_killed_takes_cometbft_with_it() {
     victim.wait().unwrap();
     let begun = Instant::now();
     while !children(0, root).is_empty() {
-        assert!(begun.elapsed() < Duration::from_secs(10), "cometbft outlives the node");
+        assert!(
+            begun.elapsed() < Duration::from_secs(10),
+            "cometbft outlives the node"
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     // And the home is as good as before.
-    let options = StartOptions { comet_bin: Some(bin), ..StartOptions::new(node.home.clone()) };
+    let options = StartOptions {
+        comet_bin: Some(bin),
+        ..StartOptions::new(node.home.clone())
+    };
     with_node(options, async |_| {
         wait_height(node.rpc, 4).await;
     })

@@ -17,7 +17,10 @@ fn key() -> SigningKey {
 fn options() -> DevOptions {
     let mut chain = ChainSpec::new("braid-local-1", ChainConfig::braid());
     let coins = vec![Coin::new(U256::from(10).pow(U256::from(21)), "abraid")];
-    chain.accounts = vec![GenesisAccount { address: Address::from_private_key(&key()), coins }];
+    chain.accounts = vec![GenesisAccount {
+        address: Address::from_private_key(&key()),
+        coins,
+    }];
     let mut options = DevOptions::new(chain);
     options.json_rpc.set_port(0);
     options.comet_rpc = Some(([127, 0, 0, 1], 0).into());
@@ -35,7 +38,9 @@ fn payment(nonce: u64, to: Address, wei: u64) -> String {
         value: U256::from(wei),
         ..TxEip1559::default()
     };
-    let (sig, parity) = key().sign_prehash_recoverable(tx.signature_hash().as_slice()).unwrap();
+    let (sig, parity) = key()
+        .sign_prehash_recoverable(tx.signature_hash().as_slice())
+        .unwrap();
     let signed = tx.into_signed(Signature::from((sig, parity)));
     format!("0x{}", hex::encode(TxEnvelope::from(signed).encoded_2718()))
 }
@@ -44,7 +49,10 @@ async fn ask(url: &str, method: &str, params: Value) -> Value {
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
     let sent = reqwest::Client::new().post(url).json(&body).send().await.unwrap();
     let mut answer: Value = sent.json().await.unwrap();
-    assert!(answer.get("error").is_none_or(Value::is_null), "{method}: {answer}");
+    assert!(
+        answer.get("error").is_none_or(Value::is_null),
+        "{method}: {answer}"
+    );
     answer["result"].take()
 }
 
@@ -85,7 +93,10 @@ async fn a_payment_sent_over_json_rpc_is_included_and_the_temporary_home_goes() 
         assert_eq!(ask(&url, "eth_chainId", json!([])).await, "0x1fb6");
         let to = Address::repeat_byte(9);
         let receipt = pay(&url, 0, to, 77).await;
-        assert_eq!((&receipt["status"], &receipt["gasUsed"]), (&json!("0x1"), &json!("0x5208")));
+        assert_eq!(
+            (&receipt["status"], &receipt["gasUsed"]),
+            (&json!("0x1"), &json!("0x5208"))
+        );
         assert_eq!(ask(&url, "eth_getBalance", json!([to, "latest"])).await, "0x4d");
         let comet = format!("http://{}", at.comet_rpc.unwrap());
         let status = ask(&comet, "status", json!({})).await;
@@ -100,7 +111,10 @@ async fn a_payment_sent_over_json_rpc_is_included_and_the_temporary_home_goes() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kept_home_goes_on_where_it_ended() {
     let dir = tempfile::tempdir().unwrap();
-    let kept = DevOptions { home: Some(dir.path().join("home")), ..options() };
+    let kept = DevOptions {
+        home: Some(dir.path().join("home")),
+        ..options()
+    };
     let to = Address::repeat_byte(8);
     for nonce in 0..2 {
         running(kept.clone(), async |at| {
@@ -123,14 +137,26 @@ async fn a_port_in_use_and_a_home_in_use_are_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut busy = options();
     busy.json_rpc = taken.local_addr().unwrap();
-    let err = running(busy, async |_| panic!("it started")).await.unwrap_err().to_string();
+    let err = running(busy, async |_| panic!("it started"))
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(err.contains(&taken.local_addr().unwrap().to_string()), "{err}");
 
     let dir = tempfile::tempdir().unwrap();
-    let kept = DevOptions { home: Some(dir.path().into()), ..options() };
+    let kept = DevOptions {
+        home: Some(dir.path().into()),
+        ..options()
+    };
     running(kept.clone(), async |_| {
-        let err = running(kept.clone(), async |_| panic!("it started")).await.unwrap_err().to_string();
-        assert!(err.contains("in use") && err.contains(&dir.path().display().to_string()), "{err}");
+        let err = running(kept.clone(), async |_| panic!("it started"))
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(
+            err.contains("in use") && err.contains(&dir.path().display().to_string()),
+            "{err}"
+        );
     })
     .await
     .unwrap();

@@ -59,14 +59,22 @@ pub(crate) struct Solo<S: CommitStore> {
 
 impl<S: CommitStore> std::fmt::Debug for Solo<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Solo").field("app", &self.app).field("waiting", &self.pool.lock().len()).finish_non_exhaustive()
+        f.debug_struct("Solo")
+            .field("app", &self.app)
+            .field("waiting", &self.pool.lock().len())
+            .finish_non_exhaustive()
     }
 }
 
 impl<S: CommitStore> Solo<S> {
     /// An engine that goes on where the app's store ended, or starts the chain with its first block.
     pub(crate) fn open(app: Arc<App<S>>, options: SoloOptions) -> Result<Arc<Self>, NodeError> {
-        let SoloOptions { block_time, keys, moniker, genesis: (genesis, init) } = options;
+        let SoloOptions {
+            block_time,
+            keys,
+            moniker,
+            genesis: (genesis, init),
+        } = options;
         let solo = Self {
             app,
             keys,
@@ -167,10 +175,18 @@ impl<S: CommitStore> Solo<S> {
         let first = tip.height + 1 == self.init.initial_height;
         let mut block = Block {
             height: tip.height + 1,
-            time: if first { self.init.time.max(clock::now()) } else { clock::after(tip.time) },
+            time: if first {
+                self.init.time.max(clock::now())
+            } else {
+                clock::after(tip.time)
+            },
             hash: B256::ZERO,
             // A home whose key is not in the set still makes blocks, in the name of the first that is.
-            proposer: if set.contains_key(&mine) { mine } else { set.keys().next().copied().unwrap_or(mine) },
+            proposer: if set.contains_key(&mine) {
+                mine
+            } else {
+                set.keys().next().copied().unwrap_or(mine)
+            },
             txs: self.pool.lock().iter().cloned().collect(),
             votes: if first { Vec::new() } else { votes(&signers) },
         };
@@ -179,11 +195,18 @@ impl<S: CommitStore> Solo<S> {
             bytes => bytes,
         };
         block.txs = self.app.prepare_proposal(&block, max_bytes);
-        let parent = Parent { chain_id: &self.init.chain_id, hash: tip.hash, app_hash: tip.app_hash };
+        let parent = Parent {
+            chain_id: &self.init.chain_id,
+            hash: tip.hash,
+            app_hash: tip.app_hash,
+        };
         block.hash = block_hash(&parent, &block);
         // ABCI Req. 3: what Prepare proposes, Process accepts.
         self.app.process_proposal(&block).map_err(|why| {
-            NodeError::Failed(format!("the app rejected its own proposal at height {}: {why}", block.height))
+            NodeError::Failed(format!(
+                "the app rejected its own proposal at height {}: {why}",
+                block.height
+            ))
         })?;
         let done = self.app.finalize_block(&block)?;
         let _gate = self.gate.lock();
@@ -193,7 +216,12 @@ impl<S: CommitStore> Solo<S> {
         waiting.recheck(|tx| self.app.check_tx(tx, CheckKind::Recheck).code == 0);
         *self.pool.lock() = waiting;
         let failed = done.results.iter().filter(|r| r.code != 0).count();
-        tracing::info!(height = block.height, txs = block.txs.len(), failed, "committed a block");
+        tracing::info!(
+            height = block.height,
+            txs = block.txs.len(),
+            failed,
+            "committed a block"
+        );
         Ok(block.txs.len())
     }
 
@@ -207,11 +235,19 @@ impl<S: CommitStore> Solo<S> {
                 app_hash: version.root.into(),
             });
         }
-        let block = self.app.block(version.height)?.ok_or_else(|| app::AppError::Record {
+        let block = self
+            .app
+            .block(version.height)?
+            .ok_or_else(|| app::AppError::Record {
+                height: version.height,
+                why: "the newest block has no record".into(),
+            })?;
+        Ok(Tip {
             height: version.height,
-            why: "the newest block has no record".into(),
-        })?;
-        Ok(Tip { height: version.height, time: block.time, hash: block.comet_hash, app_hash: version.root.into() })
+            time: block.time,
+            hash: block.comet_hash,
+            app_hash: version.root.into(),
+        })
     }
 
     /// The validators that decide block `height`: as in CometBFT, a change made by block h counts from h + 2.
@@ -238,5 +274,11 @@ fn address(pub_key: &[u8]) -> Address {
 
 /// Everyone signed: there is nobody else.
 fn votes(set: &BTreeMap<Address, ValidatorUpdate>) -> Vec<Vote> {
-    set.iter().map(|(who, v)| Vote { validator: *who, power: v.power, absent: false }).collect()
+    set.iter()
+        .map(|(who, v)| Vote {
+            validator: *who,
+            power: v.power,
+            absent: false,
+        })
+        .collect()
 }

@@ -37,8 +37,16 @@ mod tests {
 
     #[test]
     fn every_part_of_a_block_changes_its_hash() {
-        let block = Block { height: 5, txs: vec!["a".into(), "b".into()], ..Block::default() };
-        let parent = |hash| Parent { chain_id: "c", hash, app_hash: B256::ZERO };
+        let block = Block {
+            height: 5,
+            txs: vec!["a".into(), "b".into()],
+            ..Block::default()
+        };
+        let parent = |hash| Parent {
+            chain_id: "c",
+            hash,
+            app_hash: B256::ZERO,
+        };
         let base = block_hash(&parent(B256::ZERO), &block);
         let mut other = block.clone();
         other.txs = vec!["ab".into(), "".into()];

@@ -1,7 +1,7 @@
 //! Transactions that passed CheckTx and wait for a block, first in, first out.
+use rpc::SubmitError;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeSet, VecDeque};
-use rpc::SubmitError;
 use types::{B256, Bytes};
 
 /// Transactions that wait, at most: CometBFT's default mempool.
@@ -115,7 +115,11 @@ mod tests {
         assert_eq!((pool.len(), pool.bytes()), (2, 2));
         assert_eq!(pool.admit(&tx(0)), Err(SubmitError::AlreadyKnown));
         assert_eq!(pool.admit(&tx(1)), Err(SubmitError::AlreadyKnown));
-        assert_eq!(pool.admit(&tx(2)), Ok(()), "a transaction that was dropped may come again");
+        assert_eq!(
+            pool.admit(&tx(2)),
+            Ok(()),
+            "a transaction that was dropped may come again"
+        );
     }
 
     #[test]
@@ -124,7 +128,10 @@ mod tests {
         (0..POOL_MAX).for_each(|i| pool.push(tx(i)));
         let full = pool.admit(&tx(POOL_MAX)).unwrap_err().to_string();
         assert!(full.contains("number of txs 5000 (max: 5000)"), "{full}");
-        let large = Pool::default().admit(&vec![0; TX_BYTES_MAX + 1].into()).unwrap_err().to_string();
+        let large = Pool::default()
+            .admit(&vec![0; TX_BYTES_MAX + 1].into())
+            .unwrap_err()
+            .to_string();
         assert!(large.contains("1048577"), "{large}");
         for i in 0..2 * REMEMBERED {
             pool.include(&[tx(i)]);

@@ -1,7 +1,9 @@
 //! The engine over a real app and a real store.
 use super::engine::{Solo, SoloOptions};
 use crate::open::open;
-use crate::{AppConfig, ChainSpec, Execution, GenesisAccount, Home, InitOptions, NodeKeys, Stop, StopReason, init};
+use crate::{
+    AppConfig, ChainSpec, Execution, GenesisAccount, Home, InitOptions, NodeKeys, Stop, StopReason, init,
+};
 use alloy_consensus::{SignableTransaction, TxEnvelope, TxLegacy};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Signature, TxKind};
@@ -33,7 +35,9 @@ fn payment(from: u8, nonce: u64, to: Address) -> Bytes {
         value: U256::from(1),
         input: Default::default(),
     };
-    let (sig, parity) = key(from).sign_prehash_recoverable(tx.signature_hash().as_slice()).unwrap();
+    let (sig, parity) = key(from)
+        .sign_prehash_recoverable(tx.signature_hash().as_slice())
+        .unwrap();
     let signed = tx.into_signed(Signature::from((sig, parity)));
     let raw = TxEnvelope::from(signed).encoded_2718();
     x_evm::wrap(&x_evm::EvmTx::decode(&raw, config.evm_chain_id).unwrap(), &config)
@@ -44,16 +48,38 @@ fn new_home() -> (tempfile::TempDir, Home) {
     let home = Home::new(dir.path());
     let mut chain = ChainSpec::new("braid-local-1", ChainConfig::braid());
     let coins = vec![Coin::new(U256::from(10).pow(U256::from(21)), "abraid")];
-    chain.accounts = (1..=4).map(|i| GenesisAccount { address: who(i), coins: coins.clone() }).collect();
+    chain.accounts = (1..=4)
+        .map(|i| GenesisAccount {
+            address: who(i),
+            coins: coins.clone(),
+        })
+        .collect();
     init(&home, &InitOptions::new(chain, "tester").unwrap()).unwrap();
     (dir, home)
 }
 
 fn engine(home: &Home, block_time: Option<Duration>) -> Engine {
-    let app = open(home, &AppConfig::default(), Execution { threads: 2, ..Default::default() }).unwrap();
+    let app = open(
+        home,
+        &AppConfig::default(),
+        Execution {
+            threads: 2,
+            ..Default::default()
+        },
+    )
+    .unwrap();
     let genesis = crate::genesis::read(&home.genesis()).unwrap();
     let keys = NodeKeys::read(home).unwrap();
-    Solo::open(app, SoloOptions { block_time, keys, moniker: "tester".into(), genesis }).unwrap()
+    Solo::open(
+        app,
+        SoloOptions {
+            block_time,
+            keys,
+            moniker: "tester".into(),
+            genesis,
+        },
+    )
+    .unwrap()
 }
 
 fn wait(what: &str, mut done: impl FnMut() -> bool) {
@@ -88,16 +114,27 @@ fn transactions_sent_are_in_a_block_at_once_and_a_restart_goes_on() {
             assert_eq!(result.code, 0, "{}", result.log);
         }
         let last = super::pool::tx_hash(&txs[2]);
-        wait("the last payment is included", || solo.app.find_tx(&last).unwrap().is_some());
+        wait("the last payment is included", || {
+            solo.app.find_tx(&last).unwrap().is_some()
+        });
         assert_eq!(solo.check(txs[0].clone()), Err(SubmitError::AlreadyKnown));
     });
     let height = solo.app.height();
-    assert!((2..=4).contains(&height), "three payments took blocks 2 to {height}");
-    let blocks: Vec<_> = (1..=height).map(|h| solo.app.block(h).unwrap().unwrap()).collect();
+    assert!(
+        (2..=4).contains(&height),
+        "three payments took blocks 2 to {height}"
+    );
+    let blocks: Vec<_> = (1..=height)
+        .map(|h| solo.app.block(h).unwrap().unwrap())
+        .collect();
     let sent: Vec<_> = blocks.iter().flat_map(|b| b.txs.iter()).collect();
     assert_eq!(sent.iter().map(|t| t.raw.clone()).collect::<Vec<_>>(), txs);
     assert!(sent.iter().all(|t| t.result.code == 0), "{sent:?}");
-    assert!(blocks.windows(2).all(|w| w[0].time < w[1].time && w[0].comet_hash != w[1].comet_hash));
+    assert!(
+        blocks
+            .windows(2)
+            .all(|w| w[0].time < w[1].time && w[0].comet_hash != w[1].comet_hash)
+    );
     let version = solo.app.info().unwrap().version;
     drop(solo);
 
@@ -107,7 +144,9 @@ fn transactions_sent_are_in_a_block_at_once_and_a_restart_goes_on() {
         let tx = payment(1, 3, who(9));
         assert_eq!(solo.check(tx.clone()).unwrap().code, 0);
         let hash = super::pool::tx_hash(&tx);
-        wait("a payment after the restart", || solo.app.find_tx(&hash).unwrap().is_some());
+        wait("a payment after the restart", || {
+            solo.app.find_tx(&hash).unwrap().is_some()
+        });
     });
     assert_eq!(solo.app.height(), height + 1);
 }
@@ -128,11 +167,18 @@ fn blocks_come_by_the_clock_where_told_so() {
     running(&solo, || wait("empty blocks", || solo.app.height() >= 4));
     let set = solo.set(solo.app.height()).unwrap();
     let keys = NodeKeys::read(&home).unwrap();
-    assert_eq!(set.keys().copied().collect::<Vec<_>>(), [keys.validator_address()]);
+    assert_eq!(
+        set.keys().copied().collect::<Vec<_>>(),
+        [keys.validator_address()]
+    );
     assert_eq!(set[&keys.validator_address()].power, 100);
     let block = solo.app.block(3).unwrap().unwrap();
     assert_eq!(block.proposer, keys.validator_address());
-    assert_ne!(block.header.beneficiary, Address::ZERO, "the proposer's account is known");
+    assert_ne!(
+        block.header.beneficiary,
+        Address::ZERO,
+        "the proposer's account is known"
+    );
     assert_ne!(block.comet_hash, B256::ZERO);
 }
 
@@ -140,12 +186,19 @@ fn blocks_come_by_the_clock_where_told_so() {
 fn a_database_of_another_chain_is_refused_by_name() {
     let (_dir, home) = new_home();
     drop(engine(&home, None));
-    let text = std::fs::read_to_string(home.genesis()).unwrap().replace("braid-local-1", "other-2");
+    let text = std::fs::read_to_string(home.genesis())
+        .unwrap()
+        .replace("braid-local-1", "other-2");
     std::fs::write(home.genesis(), text).unwrap();
     let app = open(&home, &AppConfig::default(), Execution::default()).unwrap();
     let genesis = crate::genesis::read(&home.genesis()).unwrap();
     let keys = NodeKeys::read(&home).unwrap();
-    let options = SoloOptions { block_time: None, keys, moniker: String::new(), genesis };
+    let options = SoloOptions {
+        block_time: None,
+        keys,
+        moniker: String::new(),
+        genesis,
+    };
     let err = Solo::open(app, options).unwrap_err().to_string();
     assert!(err.contains("braid-local-1") && err.contains("other-2"), "{err}");
 }

@@ -16,7 +16,9 @@ pub(super) fn bonded<S: CommitStore>(
 ) -> Result<Vec<ValidatorUpdate>, NodeError> {
     let chain = app.chain().ok_or(app::AppError::NotStarted)?;
     let all = x_staking::validators(state).map_err(app::AppError::State)?;
-    let bonded = all.into_iter().filter(|v| v.status == Status::Bonded && !v.jailed);
+    let bonded = all
+        .into_iter()
+        .filter(|v| v.status == Status::Bonded && !v.jailed);
     let update = |v: x_staking::Validator| ValidatorUpdate {
         power: i64::try_from(v.potential_power(&chain.config)).unwrap_or(i64::MAX),
         pub_key: Bytes::copy_from_slice(&v.pubkey),
@@ -50,8 +52,15 @@ impl<S: CommitStore> SoloNode for SoloHandle<S> {
     fn validators(&self, height: u64) -> Result<Vec<SoloValidator>, String> {
         let set = self.0.set(height).map_err(|e| e.to_string())?;
         let one = |v: ValidatorUpdate| {
-            let pub_key = v.pub_key.as_ref().try_into().map_err(|_| "a key that is not 32 bytes".to_owned())?;
-            Ok(SoloValidator { pub_key, power: v.power })
+            let pub_key = v
+                .pub_key
+                .as_ref()
+                .try_into()
+                .map_err(|_| "a key that is not 32 bytes".to_owned())?;
+            Ok(SoloValidator {
+                pub_key,
+                power: v.power,
+            })
         };
         set.into_values().map(one).collect()
     }
