@@ -1,5 +1,5 @@
 //! What the servers read of the app, with the store's type erased.
-use app::{App, AppError, CheckKind, ChainInfo, Query, QueryResult, StoredBlock, TxPlace, TxResult};
+use app::{App, AppError, ChainInfo, CheckKind, Query, QueryResult, StoredBlock, TxPlace, TxResult};
 use module::BlockContext;
 use state::{CommitStore, StateScan};
 use std::collections::BTreeSet;

@@ -24,14 +24,19 @@ impl Gate {
     pub(crate) fn new(running: usize, waiting: usize) -> Self {
         let running = running.max(1);
         let all = running.saturating_add(waiting).min(Semaphore::MAX_PERMITS);
-        Self { running: Arc::new(Semaphore::new(running)), waiting: Arc::new(Semaphore::new(all)) }
+        Self {
+            running: Arc::new(Semaphore::new(running)),
+            waiting: Arc::new(Semaphore::new(all)),
+        }
     }
     /// Runs `work` on a thread that may block.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, GateError> {
-        let Ok(_place) = self.waiting.try_acquire() else { return Err(GateError::Busy) };
+        let Ok(_place) = self.waiting.try_acquire() else {
+            return Err(GateError::Busy);
+        };
         let lost = |e: &dyn std::fmt::Display| GateError::Lost(e.to_string());
         let permit = self.running.clone().acquire_owned().await.map_err(|e| lost(&e))?;
         let task = tokio::task::spawn_blocking(move || {
@@ -51,7 +56,10 @@ mod tests {
     async fn a_full_queue_refuses_and_an_empty_one_serves() {
         let gate = Arc::new(Gate::new(1, 0));
         let (go, wait) = std::sync::mpsc::channel::<()>();
-        let first = { let gate = gate.clone(); tokio::spawn(async move { gate.run(move || wait.recv()).await }) };
+        let first = {
+            let gate = gate.clone();
+            tokio::spawn(async move { gate.run(move || wait.recv()).await })
+        };
         while gate.waiting.available_permits() > 0 {
             tokio::task::yield_now().await;
         }
@@ -59,6 +67,9 @@ mod tests {
         go.send(()).unwrap();
         assert!(first.await.unwrap().is_ok());
         assert!(matches!(gate.run(|| 1).await, Ok(1)));
-        assert!(matches!(gate.run(|| panic!("boom")).await.map(|()| 0), Err(GateError::Lost(_))));
+        assert!(matches!(
+            gate.run(|| panic!("boom")).await.map(|()| 0),
+            Err(GateError::Lost(_))
+        ));
     }
 }

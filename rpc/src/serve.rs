@@ -39,7 +39,10 @@ impl ServerHandle {
         // Nobody listens any more where the server has ended by itself.
         let _ = self.stop.send(true);
         let mut done = self.done;
-        if tokio::time::timeout(std::time::Duration::from_secs(1), &mut done).await.is_err() {
+        if tokio::time::timeout(std::time::Duration::from_secs(1), &mut done)
+            .await
+            .is_err()
+        {
             done.abort();
         }
     }
@@ -47,7 +50,9 @@ impl ServerHandle {
 
 /// Binds `addr`, naming it where that fails.
 pub(crate) async fn bind(addr: SocketAddr, what: &'static str) -> Result<tokio::net::TcpListener, RpcError> {
-    tokio::net::TcpListener::bind(addr).await.map_err(|source| RpcError::Bind { addr, what, source })
+    tokio::net::TcpListener::bind(addr)
+        .await
+        .map_err(|source| RpcError::Bind { addr, what, source })
 }
 
 /// The listener in the form servers take, with the real address.
@@ -56,6 +61,8 @@ pub(crate) fn listening(
     addr: SocketAddr,
     what: &'static str,
 ) -> Result<(std::net::TcpListener, SocketAddr), RpcError> {
-    let bound = listener.local_addr().and_then(|real| Ok((listener.into_std()?, real)));
+    let bound = listener
+        .local_addr()
+        .and_then(|real| Ok((listener.into_std()?, real)));
     bound.map_err(|source| RpcError::Bind { addr, what, source })
 }

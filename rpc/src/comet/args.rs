@@ -33,12 +33,20 @@ impl Args {
                 names.join(","),
                 values.len()
             ))),
-            Some(other) => Err(Error::params(format!("expected params to be a map or an array, got {other}"))),
+            Some(other) => Err(Error::params(format!(
+                "expected params to be a map or an array, got {other}"
+            ))),
         }
     }
     /// From a URI's query.
     pub(crate) fn uri(pairs: Vec<(String, String)>) -> Self {
-        Self(pairs.into_iter().filter(|(_, v)| !v.is_empty()).map(|(k, v)| (k, Raw::Uri(v))).collect())
+        Self(
+            pairs
+                .into_iter()
+                .filter(|(_, v)| !v.is_empty())
+                .map(|(k, v)| (k, Raw::Uri(v)))
+                .collect(),
+        )
     }
     fn wrong(name: &str, value: &Raw, want: &str) -> Error {
         let text = match value {
@@ -59,14 +67,18 @@ impl Args {
     }
     /// An integer: 64-bit ones come as strings, small ones as numbers.
     pub(crate) fn int(&self, name: &str) -> Result<Option<i64>> {
-        let Some(raw) = self.0.get(name) else { return Ok(None) };
+        let Some(raw) = self.0.get(name) else {
+            return Ok(None);
+        };
         let value = match raw {
             Raw::Json(Value::Number(n)) => n.as_i64(),
             Raw::Json(Value::String(s)) => s.parse().ok(),
             Raw::Uri(s) => unquoted(s).unwrap_or(s).parse().ok(),
             Raw::Json(_) => None,
         };
-        value.map(Some).ok_or_else(|| Self::wrong(name, raw, "an integer"))
+        value
+            .map(Some)
+            .ok_or_else(|| Self::wrong(name, raw, "an integer"))
     }
     /// A flag; absent is false.
     pub(crate) fn flag(&self, name: &str) -> Result<bool> {
@@ -86,7 +98,9 @@ impl Args {
         self.decode(name, "hex", |s| hex::decode(s).ok())
     }
     fn decode(&self, name: &str, form: &str, json: impl Fn(&str) -> Option<Vec<u8>>) -> Result<Vec<u8>> {
-        let Some(raw) = self.0.get(name) else { return Ok(Vec::new()) };
+        let Some(raw) = self.0.get(name) else {
+            return Ok(Vec::new());
+        };
         let value = match raw {
             Raw::Json(Value::String(s)) => json(s),
             Raw::Json(_) => None,
@@ -112,9 +126,18 @@ mod tests {
     #[test]
     fn the_three_forms_say_the_same() {
         let names = ["path", "data", "height", "prove"];
-        let object = Args::json(Some(json!({"path": "/p", "data": "0aff", "height": "7", "prove": true})), &names).unwrap();
+        let object = Args::json(
+            Some(json!({"path": "/p", "data": "0aff", "height": "7", "prove": true})),
+            &names,
+        )
+        .unwrap();
         let array = Args::json(Some(json!(["/p", "0AFF", "7", true])), &names).unwrap();
-        let uri = [("path", "\"/p\""), ("data", "0x0aff"), ("height", "7"), ("prove", "true")];
+        let uri = [
+            ("path", "\"/p\""),
+            ("data", "0x0aff"),
+            ("height", "7"),
+            ("prove", "true"),
+        ];
         let uri = Args::uri(uri.map(|(k, v)| (k.to_owned(), v.to_owned())).to_vec());
         for a in [object, array, uri] {
             assert_eq!(a.text("path").unwrap(), "/p");
@@ -139,7 +162,12 @@ mod tests {
     fn garbage_is_named() {
         let args = Args::json(Some(json!({"height": {"a": 1}, "tx": "!"})), &[]).unwrap();
         assert_eq!(args.int("height").unwrap_err().code, -32602);
-        assert!(args.bytes("tx").unwrap_err().to_json()["data"].as_str().unwrap().contains("\"!\""));
+        assert!(
+            args.bytes("tx").unwrap_err().to_json()["data"]
+                .as_str()
+                .unwrap()
+                .contains("\"!\"")
+        );
         assert!(Args::json(Some(json!([1])), &["a", "b"]).is_err());
         assert!(Args::json(Some(json!("x")), &[]).is_err());
     }

@@ -1,9 +1,9 @@
 //! Methods that hand transactions in.
+use super::Comet;
 use super::args::Args;
 use super::error::{Error, Result};
 use super::merkle::tx_hash;
 use super::shapes::{hex_upper, tx_result};
-use super::Comet;
 use crate::SubmitError;
 use app::TxResult;
 use serde_json::{Value, json};
@@ -57,14 +57,20 @@ impl Comet {
         let deadline = tokio::time::Instant::now() + COMMIT_TIMEOUT;
         loop {
             let comet = self.clone();
-            let found = self.gate.run(move || comet.find(&hash)).await.map_err(Error::internal)??;
+            let found = self
+                .gate
+                .run(move || comet.find(&hash))
+                .await
+                .map_err(Error::internal)??;
             if let Some((block, index)) = found
                 && let Some(tx) = block.txs.get(index)
             {
                 return Ok(answer(&tx.result, block.header.number));
             }
             if tokio::time::Instant::now() >= deadline {
-                return Err(Error::internal("timed out waiting for tx to be included in a block"));
+                return Err(Error::internal(
+                    "timed out waiting for tx to be included in a block",
+                ));
             }
             tokio::time::sleep(COMMIT_POLL).await;
         }

@@ -16,23 +16,43 @@ pub(crate) struct Error {
 impl Error {
     /// What CometBFT answers whenever a method returns an error.
     pub(crate) fn internal(why: impl Display) -> Self {
-        Self { code: -32603, message: "Internal error", data: why.to_string() }
+        Self {
+            code: -32603,
+            message: "Internal error",
+            data: why.to_string(),
+        }
     }
     /// Parameters that do not decode.
     pub(crate) fn params(why: impl Display) -> Self {
-        Self { code: -32602, message: "Invalid params", data: why.to_string() }
+        Self {
+            code: -32602,
+            message: "Invalid params",
+            data: why.to_string(),
+        }
     }
     /// Not a request.
     pub(crate) fn request(why: impl Display) -> Self {
-        Self { code: -32600, message: "Invalid Request", data: why.to_string() }
+        Self {
+            code: -32600,
+            message: "Invalid Request",
+            data: why.to_string(),
+        }
     }
     /// Not JSON.
     pub(crate) fn parse(why: impl Display) -> Self {
-        Self { code: -32700, message: "Parse error. Invalid JSON", data: why.to_string() }
+        Self {
+            code: -32700,
+            message: "Parse error. Invalid JSON",
+            data: why.to_string(),
+        }
     }
     /// Not served.
     pub(crate) fn method() -> Self {
-        Self { code: -32601, message: "Method not found", data: String::new() }
+        Self {
+            code: -32601,
+            message: "Method not found",
+            data: String::new(),
+        }
     }
     /// The member `error` of the answer.
     pub(crate) fn to_json(&self) -> Value {

@@ -26,7 +26,9 @@ pub(crate) fn page(args: &Args, total: usize) -> Result<std::ops::Range<usize>> 
     let page = args.int("page")?.unwrap_or(1);
     let index = usize::try_from(page).ok().filter(|p| (1..=pages).contains(p));
     let Some(index) = index else {
-        return Err(Error::internal(format!("page should be within [1, {pages}] range, given {page}")));
+        return Err(Error::internal(format!(
+            "page should be within [1, {pages}] range, given {page}"
+        )));
     };
     let start = (index - 1) * per_page;
     Ok(start..(start + per_page).min(total))
@@ -40,7 +42,10 @@ impl Comet {
         let newest = self.known_block(head)?;
         let first = self.known_block(self.chain.initial_height().min(head))?;
         let power = self.node.validators(head.max(1)).map_err(Error::internal)?;
-        let power = power.iter().find(|v| v.pub_key == me.pub_key).map_or(0, |v| v.power);
+        let power = power
+            .iter()
+            .find(|v| v.pub_key == me.pub_key)
+            .map_or(0, |v| v.power);
         Ok(json!({
             "node_info": {
                 "protocol_version": {"p2p": "8", "block": "11", "app": info.params.app_version.to_string()},
@@ -86,7 +91,10 @@ impl Comet {
     pub(crate) fn abci_query(&self, args: &Args) -> Result<Value> {
         let path = args.text("path")?;
         if path.len() > PATH_MAX {
-            return Err(Error::params(format!("path of {} bytes, want at most {PATH_MAX}", path.len())));
+            return Err(Error::params(format!(
+                "path of {} bytes, want at most {PATH_MAX}",
+                path.len()
+            )));
         }
         let query = Query {
             path,

@@ -6,7 +6,11 @@ use types::Bytes;
 use super::SoloValidator;
 
 fn leaf(data: &[u8]) -> [u8; 32] {
-    Sha256::new().chain_update([0]).chain_update(data).finalize().into()
+    Sha256::new()
+        .chain_update([0])
+        .chain_update(data)
+        .finalize()
+        .into()
 }
 
 /// The root over `items`; sha256 of nothing where there are none.
@@ -18,7 +22,12 @@ pub(crate) fn root(items: &[Vec<u8>]) -> [u8; 32] {
         many => {
             let split = many.len().next_power_of_two() / 2;
             let (left, right) = many.split_at(split);
-            Sha256::new().chain_update([1]).chain_update(root(left)).chain_update(root(right)).finalize().into()
+            Sha256::new()
+                .chain_update([1])
+                .chain_update(root(left))
+                .chain_update(root(right))
+                .finalize()
+                .into()
         }
     }
 }
@@ -50,7 +59,7 @@ fn int_field(out: &mut Vec<u8>, tag: u8, value: u64) {
 
 fn bytes_field(out: &mut Vec<u8>, tag: u8, value: &[u8]) {
     if !value.is_empty() {
-        out.push(tag << 3 | 2);
+        out.push((tag << 3) | 2);
         varint(out, value.len() as u64);
         out.extend_from_slice(value);
     }
@@ -105,7 +114,10 @@ mod tests {
     #[test]
     fn roots_are_cometbfts() {
         // crypto/merkle/rfc6962_test.go and hash_test.go.
-        assert_eq!(hex::encode(root(&[])), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert_eq!(
+            hex::encode(root(&[])),
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
         assert_eq!(
             hex::encode(root(&[vec![]])),
             "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
@@ -117,7 +129,12 @@ mod tests {
         // Three leaves: the left subtree takes the largest power of two below.
         let items: Vec<Vec<u8>> = [b"a", b"b", b"c"].map(|b| b.to_vec()).into();
         let inner = |l: [u8; 32], r: [u8; 32]| -> [u8; 32] {
-            Sha256::new().chain_update([1]).chain_update(l).chain_update(r).finalize().into()
+            Sha256::new()
+                .chain_update([1])
+                .chain_update(l)
+                .chain_update(r)
+                .finalize()
+                .into()
         };
         assert_eq!(root(&items), inner(inner(leaf(b"a"), leaf(b"b")), leaf(b"c")));
     }

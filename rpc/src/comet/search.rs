@@ -24,8 +24,13 @@ enum Test {
 use Ordering::{Equal, Greater, Less};
 
 /// Operators, longer ones first.
-const OPERATORS: [(&str, &[Ordering]); 5] =
-    [("<=", &[Less, Equal]), (">=", &[Greater, Equal]), ("<", &[Less]), (">", &[Greater]), ("=", &[Equal])];
+const OPERATORS: [(&str, &[Ordering]); 5] = [
+    ("<=", &[Less, Equal]),
+    (">=", &[Greater, Equal]),
+    ("<", &[Less]),
+    (">", &[Greater]),
+    ("=", &[Equal]),
+];
 
 /// Reads a query; says what is wrong with it.
 pub(crate) fn parse(query: &str) -> Result<Vec<Condition>, String> {
@@ -36,18 +41,27 @@ pub(crate) fn parse(query: &str) -> Result<Vec<Condition>, String> {
     let mut rest = query.trim();
     let mut conditions = Vec::new();
     loop {
-        let end = rest.find(|c: char| c.is_whitespace() || "<>=".contains(c)).unwrap_or(rest.len());
+        let end = rest
+            .find(|c: char| c.is_whitespace() || "<>=".contains(c))
+            .unwrap_or(rest.len());
         let (key, after) = rest.split_at(end);
         if key.is_empty() {
             return Err(bad("want a key such as tx.height"));
         }
-        let (test, after) = test(after.trim_start()).ok_or_else(|| bad(&format!("no valid condition on {key}")))?;
-        conditions.push(Condition { key: key.into(), test });
+        let (test, after) =
+            test(after.trim_start()).ok_or_else(|| bad(&format!("no valid condition on {key}")))?;
+        conditions.push(Condition {
+            key: key.into(),
+            test,
+        });
         rest = after.trim_start();
         if rest.is_empty() {
             return Ok(conditions);
         }
-        rest = rest.strip_prefix("AND ").ok_or_else(|| bad("want AND between conditions"))?.trim_start();
+        rest = rest
+            .strip_prefix("AND ")
+            .ok_or_else(|| bad("want AND between conditions"))?
+            .trim_start();
     }
 }
 
@@ -108,10 +122,18 @@ impl Condition {
         let clamp = |n: i128| u64::try_from(n.max(0)).unwrap_or(u64::MAX);
         let (mut low, mut high) = (low, high);
         if !pass.contains(&Less) {
-            low = low.max(clamp(if pass.contains(&Equal) { want } else { want.saturating_add(1) }));
+            low = low.max(clamp(if pass.contains(&Equal) {
+                want
+            } else {
+                want.saturating_add(1)
+            }));
         }
         if !pass.contains(&Greater) {
-            let bound = if pass.contains(&Equal) { want } else { want.saturating_sub(1) };
+            let bound = if pass.contains(&Equal) {
+                want
+            } else {
+                want.saturating_sub(1)
+            };
             // Below zero there is no height: an empty range.
             if bound < 0 {
                 return (1, 0);
@@ -137,11 +159,26 @@ mod tests {
 
     #[test]
     fn queries_of_clients_parse() {
-        let q = parse("message.action='/cosmos.bank.v1beta1.MsgSend' AND tx.height>=5 AND transfer.amount EXISTS").unwrap();
-        assert_eq!(q.iter().map(|c| c.key.as_str()).collect::<Vec<_>>(), ["message.action", "tx.height", "transfer.amount"]);
+        let q = parse(
+            "message.action='/cosmos.bank.v1beta1.MsgSend' AND tx.height>=5 AND transfer.amount EXISTS",
+        )
+        .unwrap();
+        assert_eq!(
+            q.iter().map(|c| c.key.as_str()).collect::<Vec<_>>(),
+            ["message.action", "tx.height", "transfer.amount"]
+        );
         assert_eq!(one("tx.hash='AB'").exactly(), Some("AB"));
         assert_eq!(one("tx.hash = 'AB'").exactly(), Some("AB"));
-        for bad in ["", "tx.height", "tx.height=", "a='b", "a='b' OR c='d'", "a<'b'", "='x'", "a='b' AND "] {
+        for bad in [
+            "",
+            "tx.height",
+            "tx.height=",
+            "a='b",
+            "a='b' OR c='d'",
+            "a<'b'",
+            "='x'",
+            "a='b' AND ",
+        ] {
             assert!(parse(bad).is_err(), "{bad:?}");
         }
         assert!(parse(&"a".repeat(600)).is_err());

@@ -19,7 +19,11 @@ pub(crate) fn base64(bytes: impl AsRef<[u8]>) -> String {
 
 /// Base64, or null where there is nothing: how jsonpb writes a nil slice.
 fn base64_or_null(bytes: &[u8]) -> Value {
-    if bytes.is_empty() { Value::Null } else { base64(bytes).into() }
+    if bytes.is_empty() {
+        Value::Null
+    } else {
+        base64(bytes).into()
+    }
 }
 
 /// ABCI events.
@@ -48,7 +52,10 @@ pub(crate) fn tx_result(r: &TxResult) -> Value {
 
 /// `ResponseQuery`.
 pub(crate) fn query_result(r: &QueryResult) -> Value {
-    let ops = r.proof.iter().map(|op| json!({"type": op.kind, "key": base64(&op.key), "data": base64(&op.data)}));
+    let ops = r
+        .proof
+        .iter()
+        .map(|op| json!({"type": op.kind, "key": base64(&op.key), "data": base64(&op.data)}));
     json!({
         "code": r.code,
         "log": r.log,
@@ -92,5 +99,9 @@ pub(crate) fn validator(v: &SoloValidator) -> Value {
 pub(crate) fn validator_update(u: &ValidatorUpdate) -> Value {
     let key = json!({"Sum": {"type": "tendermint.crypto.PublicKey_Ed25519", "value": {"ed25519": base64(&u.pub_key)}}});
     // Go leaves a power of zero out.
-    if u.power == 0 { json!({"pub_key": key}) } else { json!({"pub_key": key, "power": u.power.to_string()}) }
+    if u.power == 0 {
+        json!({"pub_key": key})
+    } else {
+        json!({"pub_key": key, "power": u.power.to_string()})
+    }
 }

@@ -55,7 +55,8 @@ impl Args {
         self.0.get(i).filter(|v| !v.is_null())
     }
     fn need(&self, i: usize) -> RpcResult<&Value> {
-        self.get(i).ok_or_else(|| invalid(format!("missing value for required argument {i}")))
+        self.get(i)
+            .ok_or_else(|| invalid(format!("missing value for required argument {i}")))
     }
     fn wrong(&self, i: usize, want: &str) -> jsonrpsee::types::ErrorObjectOwned {
         let have = self.0.get(i).map_or_else(|| "nothing".into(), name);
@@ -67,12 +68,16 @@ impl Args {
     /// 20 bytes.
     pub(crate) fn address(&self, i: usize) -> RpcResult<Address> {
         let want = "an address of 0x and 40 hex digits";
-        fixed(self.text(i, want)?).map(Address::new).ok_or_else(|| self.wrong(i, want))
+        fixed(self.text(i, want)?)
+            .map(Address::new)
+            .ok_or_else(|| self.wrong(i, want))
     }
     /// 32 bytes.
     pub(crate) fn hash(&self, i: usize) -> RpcResult<B256> {
         let want = "a hash of 0x and 64 hex digits";
-        fixed(self.text(i, want)?).map(B256::new).ok_or_else(|| self.wrong(i, want))
+        fixed(self.text(i, want)?)
+            .map(B256::new)
+            .ok_or_else(|| self.wrong(i, want))
     }
     /// Bytes of any length.
     pub(crate) fn bytes(&self, i: usize) -> RpcResult<Bytes> {
@@ -89,7 +94,10 @@ impl Args {
     /// A number in hex or as a JSON number (`eth_feeHistory`).
     pub(crate) fn count(&self, i: usize) -> RpcResult<u64> {
         let value = self.need(i)?;
-        value.as_u64().or_else(|| quantity(value.as_str()?)).ok_or_else(|| self.wrong(i, "a count"))
+        value
+            .as_u64()
+            .or_else(|| quantity(value.as_str()?))
+            .ok_or_else(|| self.wrong(i, "a count"))
     }
     /// A storage slot: hex of up to 32 bytes, leading zeros or not (geth `decodeHash`).
     pub(crate) fn slot(&self, i: usize) -> RpcResult<U256> {
@@ -113,9 +121,14 @@ impl Args {
     }
     /// A tag, a number, a hash, or EIP-1898's object; absent is the newest.
     pub(crate) fn block(&self, i: usize) -> RpcResult<BlockId> {
-        let Some(value) = self.get(i) else { return Ok(BlockId::Latest) };
+        let Some(value) = self.get(i) else {
+            return Ok(BlockId::Latest);
+        };
         block_id(value).ok_or_else(|| {
-            self.wrong(i, "a block: latest, pending, earliest, safe, finalized, a number in hex, or {blockHash}")
+            self.wrong(
+                i,
+                "a block: latest, pending, earliest, safe, finalized, a number in hex, or {blockHash}",
+            )
         })
     }
     /// A tag or a number.
@@ -139,7 +152,9 @@ impl Args {
 
 fn fixed<const N: usize>(text: &str) -> Option<[u8; N]> {
     // FromHex also takes bare digits; Ethereum's clients do not.
-    text.starts_with("0x").then(|| <[u8; N]>::from_hex(text).ok()).flatten()
+    text.starts_with("0x")
+        .then(|| <[u8; N]>::from_hex(text).ok())
+        .flatten()
 }
 
 /// Reads a quantity: no sign, no leading zeros, at most 64 bits.
@@ -205,8 +220,14 @@ mod tests {
     fn what_is_refused_is_named() {
         let e = args(json!(["0x12"])).address(0).unwrap_err();
         assert_eq!(e.code(), -32602);
-        assert_eq!(e.message(), "invalid argument 0: \"0x12\": want an address of 0x and 40 hex digits");
-        assert_eq!(args(json!([])).hash(0).unwrap_err().message(), "missing value for required argument 0");
+        assert_eq!(
+            e.message(),
+            "invalid argument 0: \"0x12\": want an address of 0x and 40 hex digits"
+        );
+        assert_eq!(
+            args(json!([])).hash(0).unwrap_err().message(),
+            "missing value for required argument 0"
+        );
         let long = args(json!(["z".repeat(500)])).bytes(0).unwrap_err();
         assert!(long.message().len() < 200, "{long:?}");
         assert!(Args::new(&Params::new(Some("{}")), 1).is_err());
@@ -218,7 +239,10 @@ mod tests {
     #[test]
     fn slots_take_short_and_padded_hex() {
         assert_eq!(args(json!(["0x0"])).slot(0).unwrap(), U256::ZERO);
-        assert_eq!(args(json!([format!("0x{:064x}", 5)])).slot(0).unwrap(), U256::from(5));
+        assert_eq!(
+            args(json!([format!("0x{:064x}", 5)])).slot(0).unwrap(),
+            U256::from(5)
+        );
         assert!(args(json!([format!("0x{:065x}", 5)])).slot(0).is_err());
         assert!(args(json!(["0xg"])).slot(0).is_err());
     }

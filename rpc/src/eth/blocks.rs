@@ -27,13 +27,20 @@ pub(crate) fn block_by_hash(ctx: &Ctx, args: &Args) -> RpcResult<Value> {
 
 /// `eth_getBlockReceipts(block)`.
 pub(crate) fn block_receipts(ctx: &Ctx, args: &Args) -> RpcResult<Value> {
-    let Some(stored) = ctx.block(args.block(0)?)? else { return Ok(Value::Null) };
-    let all: RpcResult<Vec<_>> = stored.evm_receipts().map(|r| convert::receipt(&stored, r)).collect();
+    let Some(stored) = ctx.block(args.block(0)?)? else {
+        return Ok(Value::Null);
+    };
+    let all: RpcResult<Vec<_>> = stored
+        .evm_receipts()
+        .map(|r| convert::receipt(&stored, r))
+        .collect();
     json(all?)
 }
 
 fn count(ctx: &Ctx, id: BlockId) -> RpcResult<Value> {
-    Ok(ctx.block(id)?.map_or(Value::Null, |b| hex_u64(b.evm_receipts().count() as u64)))
+    Ok(ctx
+        .block(id)?
+        .map_or(Value::Null, |b| hex_u64(b.evm_receipts().count() as u64)))
 }
 
 /// `eth_getBlockTransactionCountByNumber(block)`.
@@ -61,7 +68,9 @@ pub(crate) fn uncle_count_by_hash(ctx: &Ctx, args: &Args) -> RpcResult<Value> {
 }
 
 fn tx_at(ctx: &Ctx, id: BlockId, index: u64) -> RpcResult<Value> {
-    let Some(stored) = ctx.block(id)? else { return Ok(Value::Null) };
+    let Some(stored) = ctx.block(id)? else {
+        return Ok(Value::Null);
+    };
     match stored.evm_receipts().find(|r| r.index == index) {
         None => Ok(Value::Null),
         Some(r) => json(convert::transaction(&stored, r)?),
@@ -80,7 +89,9 @@ pub(crate) fn tx_by_hash_and_index(ctx: &Ctx, args: &Args) -> RpcResult<Value> {
 
 /// The block and place of the Ethereum transaction with this hash, Ethereum's or CometBFT's.
 fn included(ctx: &Ctx, args: &Args) -> RpcResult<Option<(Arc<StoredBlock>, usize)>> {
-    let Some(place) = ctx.chain.find_tx(&args.hash(0)?).map_err(app)? else { return Ok(None) };
+    let Some(place) = ctx.chain.find_tx(&args.hash(0)?).map_err(app)? else {
+        return Ok(None);
+    };
     let stored = ctx.known_block(place.height)?;
     let index = place.index as usize;
     let has_receipt = stored.txs.get(index).is_some_and(|tx| tx.evm.is_some());
@@ -115,7 +126,10 @@ pub(crate) fn tx_by_hash(ctx: &Ctx, args: &Args) -> RpcResult<Value> {
 
 /// `eth_getTransactionReceipt(hash)`.
 pub(crate) fn tx_receipt(ctx: &Ctx, args: &Args) -> RpcResult<Value> {
-    match included(ctx, args)?.as_ref().and_then(|place| Some((&place.0, evm(place)?))) {
+    match included(ctx, args)?
+        .as_ref()
+        .and_then(|place| Some((&place.0, evm(place)?)))
+    {
         None => Ok(Value::Null),
         Some((stored, receipt)) => json(convert::receipt(stored, receipt)?),
     }

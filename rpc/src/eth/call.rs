@@ -23,22 +23,32 @@ fn request(ctx: &Ctx, args: &Args) -> RpcResult<Call> {
     let tx: TransactionRequest = args.object(0)?;
     let want = ctx.info()?.config.evm_chain_id;
     if let Some(have) = tx.chain_id.filter(|have| *have != want) {
-        return Err(server(format!("chainId does not match node's (have={have}, want={want})")));
+        return Err(server(format!(
+            "chainId does not match node's (have={have}, want={want})"
+        )));
     }
     if tx.blob_versioned_hashes.is_some() || tx.max_fee_per_blob_gas.is_some() || tx.sidecar.is_some() {
         return Err(server("transaction type not supported: blob"));
     }
     let dynamic = tx.max_fee_per_gas.is_some() || tx.max_priority_fee_per_gas.is_some();
     if tx.gas_price.is_some() && dynamic {
-        return Err(server("both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified"));
+        return Err(server(
+            "both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified",
+        ));
     }
     if let (Some(cap), Some(tip)) = (tx.max_fee_per_gas, tx.max_priority_fee_per_gas)
         && cap < tip
     {
-        return Err(server(format!("maxFeePerGas ({cap}) < maxPriorityFeePerGas ({tip})")));
+        return Err(server(format!(
+            "maxFeePerGas ({cap}) < maxPriorityFeePerGas ({tip})"
+        )));
     }
     let text = "both \"data\" and \"input\" are set and not equal. Please use \"input\" to pass transaction call data";
-    let data = tx.input.clone().try_into_unique_input().map_err(|_| invalid(text))?;
+    let data = tx
+        .input
+        .clone()
+        .try_into_unique_input()
+        .map_err(|_| invalid(text))?;
     Ok(Call {
         from: tx.from,
         to: tx.to.and_then(|to| to.to().copied()),
@@ -65,7 +75,9 @@ fn with_environment<T>(
     if let Some(block) = block {
         overrides::block(&mut env, &block)?;
     }
-    let Some(accounts) = accounts else { return simulate(&*view, &env).map_err(failed) };
+    let Some(accounts) = accounts else {
+        return simulate(&*view, &env).map_err(failed);
+    };
     let replaced = Replaced::new(&*view, &accounts)?;
     let mut overlay = state::Overlay::new(&replaced);
     overrides::accounts(&mut overlay, &context.config, &accounts)?;
@@ -84,5 +96,7 @@ pub(crate) fn call(ctx: &Ctx, args: &Args) -> RpcResult<Value> {
 pub(crate) fn estimate_gas(ctx: &Ctx, args: &Args) -> RpcResult<Value> {
     let request = request(ctx, args)?;
     let cap = ctx.chain.call_gas_cap();
-    json(U64::from(with_environment(ctx, args, |view, env| x_evm::estimate_gas(view, env, &request, cap))?))
+    json(U64::from(with_environment(ctx, args, |view, env| {
+        x_evm::estimate_gas(view, env, &request, cap)
+    })?))
 }

@@ -24,20 +24,39 @@ pub(crate) fn block(stored: &StoredBlock, full: bool) -> RpcResult<Block<Transac
         total_difficulty: Some(U256::ZERO),
         size: Some(U256::from(size(stored))),
     };
-    Ok(Block { header, uncles: Vec::new(), transactions, withdrawals: Some(Withdrawals::default()) })
+    Ok(Block {
+        header,
+        uncles: Vec::new(),
+        transactions,
+        withdrawals: Some(Withdrawals::default()),
+    })
 }
 
 /// Bytes of the block's RLP: header, transactions, no uncles, no withdrawals.
 fn size(stored: &StoredBlock) -> usize {
-    let list = |payload: usize| RlpHeader { list: true, payload_length: payload }.length() + payload;
+    let list = |payload: usize| {
+        RlpHeader {
+            list: true,
+            payload_length: payload,
+        }
+        .length()
+            + payload
+    };
     // A legacy transaction is a list itself; the others are byte strings.
-    let tx = |r: &EvmReceipt| if r.tx_type == 0 { r.raw.len() } else { r.raw.as_ref().length() };
+    let tx = |r: &EvmReceipt| {
+        if r.tx_type == 0 {
+            r.raw.len()
+        } else {
+            r.raw.as_ref().length()
+        }
+    };
     let txs: usize = stored.evm_receipts().map(tx).sum();
     list(stored.header.length() + list(txs) + list(0) + list(0))
 }
 
 fn envelope(receipt: &EvmReceipt) -> RpcResult<Envelope> {
-    Envelope::decode_2718_exact(&receipt.raw).map_err(|e| internal(format!("stored transaction {}: {e}", receipt.hash)))
+    Envelope::decode_2718_exact(&receipt.raw)
+        .map_err(|e| internal(format!("stored transaction {}: {e}", receipt.hash)))
 }
 
 /// A transaction that is in a block.
@@ -84,13 +103,17 @@ pub(crate) fn logs<'a>(stored: &'a StoredBlock, receipt: &'a EvmReceipt) -> impl
 }
 
 /// A receipt.
-pub(crate) fn receipt(stored: &StoredBlock, r: &EvmReceipt) -> RpcResult<TransactionReceipt<ReceiptEnvelope<Log>>> {
+pub(crate) fn receipt(
+    stored: &StoredBlock,
+    r: &EvmReceipt,
+) -> RpcResult<TransactionReceipt<ReceiptEnvelope<Log>>> {
     let receipt = alloy_consensus::Receipt {
         status: r.success.into(),
         cumulative_gas_used: r.cumulative_gas_used,
         logs: logs(stored, r).collect(),
     };
-    let kind = TxType::try_from(r.tx_type).map_err(|e| internal(format!("stored transaction {}: {e}", r.hash)))?;
+    let kind =
+        TxType::try_from(r.tx_type).map_err(|e| internal(format!("stored transaction {}: {e}", r.hash)))?;
     let to = envelope(r)?.to();
     Ok(TransactionReceipt {
         inner: ReceiptEnvelope::from_typed(kind, receipt.with_bloom()),

@@ -18,11 +18,15 @@ pub(crate) struct Ctx {
 impl Ctx {
     /// The chain's names.
     pub(crate) fn info(&self) -> RpcResult<Arc<ChainInfo>> {
-        self.chain.info().ok_or_else(|| server("the chain has no genesis yet"))
+        self.chain
+            .info()
+            .ok_or_else(|| server("the chain has no genesis yet"))
     }
     /// The newest block's number: genesis before the first block.
     pub(crate) fn head(&self) -> u64 {
-        self.chain.height().max(self.chain.initial_height().saturating_sub(1))
+        self.chain
+            .height()
+            .max(self.chain.initial_height().saturating_sub(1))
     }
     /// The height that `id` names, where there is such a block.
     pub(crate) fn height(&self, id: BlockId) -> RpcResult<Option<u64>> {
@@ -43,7 +47,10 @@ impl Ctx {
     }
     /// A block that must be there, since the chain has passed it.
     pub(crate) fn known_block(&self, height: u64) -> RpcResult<Arc<StoredBlock>> {
-        self.chain.block(height).map_err(app)?.ok_or_else(|| server(format!("block {height} is not available")))
+        self.chain
+            .block(height)
+            .map_err(app)?
+            .ok_or_else(|| server(format!("block {height} is not available")))
     }
     /// State after the block that `id` names.
     pub(crate) fn state(&self, id: BlockId) -> RpcResult<State> {
@@ -57,7 +64,9 @@ impl Ctx {
         let latest = matches!(id, BlockId::Latest | BlockId::Pending);
         // Genesis state is committed with the first block and kept under no height of its own.
         if !latest && height < self.chain.initial_height() && self.chain.height() != 0 {
-            return Err(server(format!("state of block {height} is not available: genesis is part of the first block")));
+            return Err(server(format!(
+                "state of block {height} is not available: genesis is part of the first block"
+            )));
         }
         let genesis = height < self.chain.initial_height();
         self.chain.state_at(if genesis { 0 } else { height }).map_err(app)
@@ -74,7 +83,11 @@ impl Ctx {
             self.chain.context_at(height).map_err(app)?
         };
         // The same height for both, also where a block is committed in between.
-        let id = if height < self.chain.initial_height() { id } else { BlockId::Number(height) };
+        let id = if height < self.chain.initial_height() {
+            id
+        } else {
+            BlockId::Number(height)
+        };
         Ok((self.state_at(height, id)?, context))
     }
 }

@@ -43,7 +43,11 @@ pub(crate) fn gate(error: GateError) -> ErrorObjectOwned {
 /// The node's fault. The log says more than the client is told.
 pub(crate) fn internal(error: impl Display) -> ErrorObjectOwned {
     tracing::error!(%error, "a JSON-RPC request failed");
-    ErrorObjectOwned::owned(INTERNAL_ERROR_CODE, format!("internal error: {error}"), None::<()>)
+    ErrorObjectOwned::owned(
+        INTERNAL_ERROR_CODE,
+        format!("internal error: {error}"),
+        None::<()>,
+    )
 }
 
 /// A call that reverted, with its data.
@@ -78,8 +82,18 @@ mod tests {
 
     #[test]
     fn a_pruned_height_is_told_and_corruption_is_internal() {
-        let pruned = app(AppError::Store(StoreError::NoVersion { height: 3, oldest: 5, latest: 9 }));
-        assert_eq!((pruned.code(), pruned.message()), (-32000, "height 3 is not available: have 5 to 9"));
-        assert_eq!(app(AppError::Store(StoreError::Corrupt("x".into()))).code(), -32603);
+        let pruned = app(AppError::Store(StoreError::NoVersion {
+            height: 3,
+            oldest: 5,
+            latest: 9,
+        }));
+        assert_eq!(
+            (pruned.code(), pruned.message()),
+            (-32000, "height 3 is not available: have 5 to 9")
+        );
+        assert_eq!(
+            app(AppError::Store(StoreError::Corrupt("x".into()))).code(),
+            -32603
+        );
     }
 }

@@ -32,19 +32,32 @@ fn base_fee(block: &StoredBlock) -> u128 {
 fn tips(block: &StoredBlock) -> Vec<(u128, u64)> {
     let base = base_fee(block);
     let tip = |price: U256| price.saturating_to::<u128>().saturating_sub(base);
-    let mut all: Vec<_> = block.evm_receipts().map(|r| (tip(r.effective_gas_price), r.gas_used)).collect();
+    let mut all: Vec<_> = block
+        .evm_receipts()
+        .map(|r| (tip(r.effective_gas_price), r.gas_used))
+        .collect();
     all.sort_unstable();
     all
 }
 
 fn suggested_tip(ctx: &Ctx) -> RpcResult<u128> {
     let head = ctx.head();
-    let first = head.saturating_sub(SAMPLE_BLOCKS - 1).max(ctx.chain.initial_height());
+    let first = head
+        .saturating_sub(SAMPLE_BLOCKS - 1)
+        .max(ctx.chain.initial_height());
     let mut samples = Vec::new();
     for height in first..=head {
         // Older blocks may be gone: fewer samples then.
-        let Ok(block) = ctx.known_block(height) else { continue };
-        samples.extend(tips(&block).into_iter().map(|(tip, _)| tip).filter(|t| *t >= TIP_IGNORED).take(SAMPLE_TXS));
+        let Ok(block) = ctx.known_block(height) else {
+            continue;
+        };
+        samples.extend(
+            tips(&block)
+                .into_iter()
+                .map(|(tip, _)| tip)
+                .filter(|t| *t >= TIP_IGNORED)
+                .take(SAMPLE_TXS),
+        );
     }
     samples.sort_unstable();
     let at = samples.len().saturating_sub(1) * SAMPLE_PERCENTILE / 100;
@@ -58,7 +71,12 @@ pub(crate) fn max_priority_fee(ctx: &Ctx, _: &Args) -> RpcResult<Value> {
 
 /// `eth_gasPrice()`: the next base fee and the suggested tip.
 pub(crate) fn gas_price(ctx: &Ctx, _: &Args) -> RpcResult<Value> {
-    json(ctx.chain.next_base_fee().map_err(app)?.saturating_add(U256::from(suggested_tip(ctx)?)))
+    json(
+        ctx.chain
+            .next_base_fee()
+            .map_err(app)?
+            .saturating_add(U256::from(suggested_tip(ctx)?)),
+    )
 }
 
 /// The tips at `percentiles` of the block's gas; zeros where it is empty (geth `processBlock`).
@@ -80,13 +98,19 @@ fn rewards(block: &StoredBlock, percentiles: &[f64]) -> Vec<u128> {
 
 fn check_percentiles(percentiles: &[f64]) -> RpcResult<()> {
     if percentiles.len() > PERCENTILES_MAX {
-        return Err(invalid(format!("over the query limit {PERCENTILES_MAX}: {} percentiles", percentiles.len())));
+        return Err(invalid(format!(
+            "over the query limit {PERCENTILES_MAX}: {} percentiles",
+            percentiles.len()
+        )));
     }
     if let Some(bad) = percentiles.iter().find(|p| !(0.0..=100.0).contains(*p)) {
         return Err(invalid(format!("invalid reward percentile: {bad}")));
     }
     match percentiles.windows(2).find(|w| w[0] >= w[1]) {
-        Some(w) => Err(invalid(format!("invalid reward percentile: {} does not follow {}", w[1], w[0]))),
+        Some(w) => Err(invalid(format!(
+            "invalid reward percentile: {} does not follow {}",
+            w[1], w[0]
+        ))),
         None => Ok(()),
     }
 }
@@ -94,12 +118,16 @@ fn check_percentiles(percentiles: &[f64]) -> RpcResult<()> {
 /// `eth_feeHistory(count, newest, percentiles)`.
 pub(crate) fn fee_history(ctx: &Ctx, args: &Args) -> RpcResult<Value> {
     let count = args.count(0)?.min(HISTORY_BLOCKS_MAX);
-    args.get(1).ok_or_else(|| invalid("missing value for required argument 1"))?;
+    args.get(1)
+        .ok_or_else(|| invalid("missing value for required argument 1"))?;
     let percentiles: Option<Vec<f64>> = args.object_opt(2)?;
     check_percentiles(percentiles.as_deref().unwrap_or(&[]))?;
     let newest = match args.block_number(1)? {
         BlockId::Number(n) if n > ctx.head() => {
-            return Err(server(format!("request beyond head block: requested {n}, head {}", ctx.head())));
+            return Err(server(format!(
+                "request beyond head block: requested {n}, head {}",
+                ctx.head()
+            )));
         }
         id => ctx.height(id)?.ok_or_else(header_not_found)?,
     };
@@ -109,12 +137,17 @@ pub(crate) fn fee_history(ctx: &Ctx, args: &Args) -> RpcResult<Value> {
         return json(FeeHistory::default());
     }
     let oldest = newest + 1 - count;
-    let mut history = FeeHistory { oldest_block: oldest, ..FeeHistory::default() };
+    let mut history = FeeHistory {
+        oldest_block: oldest,
+        ..FeeHistory::default()
+    };
     let mut rows = Vec::new();
     for height in oldest..=newest {
         let block = ctx.known_block(height)?;
         history.base_fee_per_gas.push(base_fee(&block));
-        history.gas_used_ratio.push(block.header.gas_used as f64 / block.header.gas_limit.max(1) as f64);
+        history
+            .gas_used_ratio
+            .push(block.header.gas_used as f64 / block.header.gas_limit.max(1) as f64);
         // There are no blobs: their gas is never used and costs the minimum of 1.
         history.base_fee_per_blob_gas.push(1);
         history.blob_gas_used_ratio.push(0.0);

@@ -15,20 +15,33 @@ const ALTERNATIVES_MAX: usize = 1_000;
 
 /// What geth's decoder refuses and serde does not.
 fn check(value: &Value) -> RpcResult<()> {
-    let Some(fields) = value.as_object() else { return Err(invalid("invalid argument 0: want a filter object")) };
+    let Some(fields) = value.as_object() else {
+        return Err(invalid("invalid argument 0: want a filter object"));
+    };
     for key in ["fromBlock", "toBlock"] {
         if let Some(text) = fields.get(key).and_then(Value::as_str)
             && text.starts_with("0x")
             && quantity(text).is_none()
         {
-            return Err(invalid(format!("invalid {key} {text:?}: want a block number in hex without leading zeros")));
+            return Err(invalid(format!(
+                "invalid {key} {text:?}: want a block number in hex without leading zeros"
+            )));
         }
     }
-    let topics = fields.get("topics").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let topics = fields
+        .get("topics")
+        .and_then(Value::as_array)
+        .map_or(&[][..], Vec::as_slice);
     if topics.len() > 4 {
-        return Err(invalid(format!("exceed max topics: {} positions, want at most 4", topics.len())));
+        return Err(invalid(format!(
+            "exceed max topics: {} positions, want at most 4",
+            topics.len()
+        )));
     }
-    let lists = topics.iter().chain(fields.get("address")).filter_map(Value::as_array);
+    let lists = topics
+        .iter()
+        .chain(fields.get("address"))
+        .filter_map(Value::as_array);
     match lists.map(Vec::len).find(|n| *n > ALTERNATIVES_MAX) {
         Some(n) => Err(invalid(format!(
             "exceed max addresses or topics per search position: {n}, want at most {ALTERNATIVES_MAX}"
@@ -42,7 +55,9 @@ fn range(ctx: &Ctx, filter: &Filter) -> RpcResult<Option<(u64, u64)>> {
     use alloy_rpc_types_eth::BlockNumberOrTag as Tag;
     let (from, to) = match filter.block_option {
         FilterBlockOption::AtBlockHash(hash) => {
-            let height = ctx.height(BlockId::Hash(hash))?.ok_or_else(|| server("unknown block"))?;
+            let height = ctx
+                .height(BlockId::Hash(hash))?
+                .ok_or_else(|| server("unknown block"))?;
             return Ok(Some((height, height)));
         }
         FilterBlockOption::Range { from_block, to_block } => (from_block, to_block),
@@ -55,7 +70,9 @@ fn range(ctx: &Ctx, filter: &Filter) -> RpcResult<Option<(u64, u64)>> {
     };
     let (from, to) = (height(from), height(to));
     if from > to {
-        return Err(invalid(format!("invalid block range params: from {from} to {to}")));
+        return Err(invalid(format!(
+            "invalid block range params: from {from} to {to}"
+        )));
     }
     if from > head {
         return Ok(None);
@@ -63,7 +80,9 @@ fn range(ctx: &Ctx, filter: &Filter) -> RpcResult<Option<(u64, u64)>> {
     let to = to.min(head);
     let span = to - from + 1;
     if span > BLOCKS_MAX {
-        return Err(server(format!("block range too large: {span} blocks from {from} to {to}, at most {BLOCKS_MAX}")));
+        return Err(server(format!(
+            "block range too large: {span} blocks from {from} to {to}, at most {BLOCKS_MAX}"
+        )));
     }
     Ok(Some((from, to)))
 }
@@ -74,10 +93,14 @@ pub(crate) fn logs(ctx: &Ctx, args: &Args) -> RpcResult<Value> {
         check(value)?;
     }
     let filter: Filter = args.object(0)?;
-    let Some((from, to)) = range(ctx, &filter)? else { return Ok(Value::Array(Vec::new())) };
+    let Some((from, to)) = range(ctx, &filter)? else {
+        return Ok(Value::Array(Vec::new()));
+    };
     let mut found: Vec<Log> = Vec::new();
     for height in from..=to {
-        let Some(block) = ctx.chain.block(height).map_err(super::error::app)? else { continue };
+        let Some(block) = ctx.chain.block(height).map_err(super::error::app)? else {
+            continue;
+        };
         if !filter.matches_bloom(block.header.logs_bloom) {
             continue;
         }

@@ -17,14 +17,14 @@ mod args;
 mod ctx;
 mod error;
 
-use crate::serve::{RpcError, ServerHandle, bind, listening};
 use crate::gate::Gate;
+use crate::serve::{RpcError, ServerHandle, bind, listening};
 use crate::{Chain, Submit};
 use args::Args;
 use ctx::Ctx;
+use error::RpcResult;
 use jsonrpsee::RpcModule;
 use jsonrpsee::server::{BatchRequestConfig, Server, ServerConfig};
-use error::RpcResult;
 use methods::{Cost, Method, SEND, TABLE};
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -75,7 +75,10 @@ impl Default for JsonRpcOptions {
 /// Every method served, with parameters that any chain answers without an error (save the empty transaction of
 /// `eth_sendRawTransaction`, which is refused).
 pub fn methods() -> impl Iterator<Item = (&'static str, &'static str)> {
-    TABLE.iter().map(|m| (m.name, m.example)).chain([(SEND, r#"["0x"]"#)])
+    TABLE
+        .iter()
+        .map(|m| (m.name, m.example))
+        .chain([(SEND, r#"["0x"]"#)])
 }
 
 /// Answers JSON-RPC over HTTP and WebSocket on `addr` (port 0: any). `Arc<App<S>>` is an `Arc<dyn Chain>`.
@@ -98,12 +101,19 @@ pub async fn serve_json_rpc(
         .set_tcp_no_delay(true)
         .build();
     // Wallets in browsers ask from pages of any origin; there are no keys here to protect.
-    let cors = CorsLayer::new().allow_origin(Any).allow_methods(Any).allow_headers(Any);
+    let cors = CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods(Any)
+        .allow_headers(Any);
     let server = Server::builder()
         .set_config(config)
         .set_http_middleware(tower::ServiceBuilder::new().layer(cors))
         .build_from_tcp(listener)
-        .map_err(|source| RpcError::Bind { addr, what: WHAT, source })?;
+        .map_err(|source| RpcError::Bind {
+            addr,
+            what: WHAT,
+            source,
+        })?;
     let handle = server.start(module(chain, submit, options));
     let (stop, mut stopped) = tokio::sync::watch::channel(false);
     let done = tokio::spawn(async move {
@@ -118,12 +128,23 @@ pub async fn serve_json_rpc(
     Ok(ServerHandle::new(addr, stop, done))
 }
 
-fn module(chain: Arc<dyn Chain>, submit: Arc<dyn Submit>, options: JsonRpcOptions) -> RpcModule<(Ctx, Gates)> {
+fn module(
+    chain: Arc<dyn Chain>,
+    submit: Arc<dyn Submit>,
+    options: JsonRpcOptions,
+) -> RpcModule<(Ctx, Gates)> {
     let gates = Gates {
         read: Gate::new(options.readers, options.waiting),
         simulate: Gate::new(options.simulations, options.waiting),
     };
-    let mut module = RpcModule::new((Ctx { chain, submit, options: Arc::new(options) }, gates));
+    let mut module = RpcModule::new((
+        Ctx {
+            chain,
+            submit,
+            options: Arc::new(options),
+        },
+        gates,
+    ));
     for method in TABLE {
         module
             .register_async_method(method.name, move |params, shared, _| async move {
@@ -131,8 +152,16 @@ fn module(chain: Arc<dyn Chain>, submit: Arc<dyn Submit>, options: JsonRpcOption
                 let args = Args::new(&params, method.args)?;
                 match method.cost {
                     Cost::Nothing => (method.run)(ctx, &args),
-                    Cost::Read => gates.read.run(work(ctx, method, args)).await.map_err(error::gate)?,
-                    Cost::Simulate => gates.simulate.run(work(ctx, method, args)).await.map_err(error::gate)?,
+                    Cost::Read => gates
+                        .read
+                        .run(work(ctx, method, args))
+                        .await
+                        .map_err(error::gate)?,
+                    Cost::Simulate => gates
+                        .simulate
+                        .run(work(ctx, method, args))
+                        .await
+                        .map_err(error::gate)?,
                 }
             })
             .expect("names in the table are unique");
@@ -142,7 +171,11 @@ fn module(chain: Arc<dyn Chain>, submit: Arc<dyn Submit>, options: JsonRpcOption
             let (ctx, gates) = &*shared;
             let args = Args::new(&params, 1)?;
             let owned = ctx.clone();
-            let wrapped = gates.read.run(move || send::wrap(&owned, &args)).await.map_err(error::gate)?;
+            let wrapped = gates
+                .read
+                .run(move || send::wrap(&owned, &args))
+                .await
+                .map_err(error::gate)?;
             let (envelope, hash) = wrapped?;
             send::submit(ctx, envelope, hash).await
         })
@@ -150,7 +183,11 @@ fn module(chain: Arc<dyn Chain>, submit: Arc<dyn Submit>, options: JsonRpcOption
     module
 }
 
-fn work(ctx: &Ctx, method: &'static Method, args: Args) -> impl FnOnce() -> RpcResult<Value> + Send + 'static {
+fn work(
+    ctx: &Ctx,
+    method: &'static Method,
+    args: Args,
+) -> impl FnOnce() -> RpcResult<Value> + Send + 'static {
     let ctx = ctx.clone();
     move || (method.run)(&ctx, &args)
 }

@@ -19,12 +19,22 @@ pub(crate) struct Replaced<'a> {
 impl<'a> Replaced<'a> {
     /// `base` without the storage of the accounts whose `state` is given.
     pub(crate) fn new(base: &'a dyn StateScan, accounts: &StateOverride) -> RpcResult<Self> {
-        let slots = accounts.values().flat_map(|a| [&a.state, &a.state_diff]).flatten().map(|s| s.len());
+        let slots = accounts
+            .values()
+            .flat_map(|a| [&a.state, &a.state_diff])
+            .flatten()
+            .map(|s| s.len());
         let total = accounts.len().saturating_add(slots.sum());
         if total > OVERRIDES_MAX {
-            return Err(invalid(format!("{total} state overrides, want at most {OVERRIDES_MAX}")));
+            return Err(invalid(format!(
+                "{total} state overrides, want at most {OVERRIDES_MAX}"
+            )));
         }
-        let wiped = accounts.iter().filter(|(_, a)| a.state.is_some()).map(|(who, _)| *who).collect();
+        let wiped = accounts
+            .iter()
+            .filter(|(_, a)| a.state.is_some())
+            .map(|(who, _)| *who)
+            .collect();
         Ok(Self { base, wiped })
     }
     fn hides(&self, key: &Key) -> bool {
@@ -39,23 +49,41 @@ impl<'a> Replaced<'a> {
 
 impl StateRead for Replaced<'_> {
     fn get(&self, key: &Key) -> Result<Option<Value>, StateError> {
-        if self.hides(key) { Ok(None) } else { self.base.get(key) }
+        if self.hides(key) {
+            Ok(None)
+        } else {
+            self.base.get(key)
+        }
     }
 }
 
 impl StateScan for Replaced<'_> {
-    fn scan(&self, range: &KeyRange, visit: &mut dyn FnMut(&Key, &Value) -> Control) -> Result<(), StateError> {
+    fn scan(
+        &self,
+        range: &KeyRange,
+        visit: &mut dyn FnMut(&Key, &Value) -> Control,
+    ) -> Result<(), StateError> {
         self.base.scan(range, &mut |key, value| {
-            if self.hides(key) { Control::Continue(()) } else { visit(key, value) }
+            if self.hides(key) {
+                Control::Continue(())
+            } else {
+                visit(key, value)
+            }
         })
     }
 }
 
 /// Writes the pretended accounts into `state`.
-pub(crate) fn accounts(state: &mut dyn StateWrite, config: &ChainConfig, accounts: &StateOverride) -> RpcResult<()> {
+pub(crate) fn accounts(
+    state: &mut dyn StateWrite,
+    config: &ChainConfig,
+    accounts: &StateOverride,
+) -> RpcResult<()> {
     for (who, account) in accounts {
         if account.move_precompile_to.is_some() {
-            return Err(invalid(format!("account {who}: movePrecompileToAddress is not supported")));
+            return Err(invalid(format!(
+                "account {who}: movePrecompileToAddress is not supported"
+            )));
         }
         if account.state.is_some() && account.state_diff.is_some() {
             return Err(invalid(format!("account {who} has both 'state' and 'stateDiff'")));
@@ -81,7 +109,11 @@ pub(crate) fn accounts(state: &mut dyn StateWrite, config: &ChainConfig, account
         }
         for (slot, word) in account.state.iter().chain(&account.state_diff).flatten() {
             let key = x_evm::slot_key(who, &U256::from_be_bytes(slot.0), 0);
-            if word.is_zero() { state.delete(key) } else { state.put(key, Value::copy_from_slice(word.as_slice())) }
+            if word.is_zero() {
+                state.delete(key)
+            } else {
+                state.put(key, Value::copy_from_slice(word.as_slice()))
+            }
         }
     }
     Ok(())

@@ -4,8 +4,8 @@ use app::genesis::{GenesisAccount, GenesisSpec, app_state};
 use app::{App, Block, CheckKind, ConsensusParams, InitChain, Options, StoredBlock, TxResult};
 use executor::AnyExecutor;
 use rpc::{
-    BoxFuture, JsonRpcOptions, PoolView, ServerHandle, SoloIdentity, SoloNode, SoloValidator, Submit, SubmitError,
-    serve_comet_rpc, serve_json_rpc,
+    BoxFuture, JsonRpcOptions, PoolView, ServerHandle, SoloIdentity, SoloNode, SoloValidator, Submit,
+    SubmitError, serve_comet_rpc, serve_json_rpc,
 };
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
@@ -32,8 +32,19 @@ impl Node {
         let coins = vec![Coin::new(one * U256::from(1000), &chain.config.base_denom)];
         let spec = GenesisSpec {
             config: (*chain.config).clone(),
-            accounts: accounts.iter().map(|a| GenesisAccount { address: a.address, coins: coins.clone() }).collect(),
-            validators: vec![GenesisValidator::new(Address::repeat_byte(0xa1), "v", KEY, one * U256::from(100))],
+            accounts: accounts
+                .iter()
+                .map(|a| GenesisAccount {
+                    address: a.address,
+                    coins: coins.clone(),
+                })
+                .collect(),
+            validators: vec![GenesisValidator::new(
+                Address::repeat_byte(0xa1),
+                "v",
+                KEY,
+                one * U256::from(100),
+            )],
         };
         let options = Options {
             executor: Arc::new(AnyExecutor::Serial),
@@ -43,14 +54,26 @@ impl Node {
         let app = App::open(MemoryStore::new(Config::new(app::stores())), options).unwrap();
         app.init_chain(&InitChain {
             chain_id: CHAIN_ID.into(),
-            time: Timestamp { seconds: 1_700_000_000, nanos: 0 },
+            time: Timestamp {
+                seconds: 1_700_000_000,
+                nanos: 0,
+            },
             initial_height: 1,
-            params: ConsensusParams { max_bytes: 22_020_096, max_gas: 60_000_000, app_version: 1 },
+            params: ConsensusParams {
+                max_bytes: 22_020_096,
+                max_gas: 60_000_000,
+                app_version: 1,
+            },
             validators: Vec::new(),
             app_state: serde_json::to_vec(&app_state(&spec).unwrap()).unwrap().into(),
         })
         .unwrap();
-        Arc::new(Self { app: Arc::new(app), chain, accounts, pool: Mutex::default() })
+        Arc::new(Self {
+            app: Arc::new(app),
+            chain,
+            accounts,
+            pool: Mutex::default(),
+        })
     }
     /// Puts what waits into a block.
     pub fn mine(&self) -> Arc<StoredBlock> {
@@ -59,7 +82,10 @@ impl Node {
         self.app
             .finalize_block(&Block {
                 height,
-                time: Timestamp { seconds: 1_700_000_000 + 5 * height as i64, nanos: 7 },
+                time: Timestamp {
+                    seconds: 1_700_000_000 + 5 * height as i64,
+                    nanos: 7,
+                },
                 hash: keccak256(height.to_be_bytes()),
                 proposer: x_staking::consensus_address(&KEY),
                 txs,
@@ -93,11 +119,19 @@ impl Node {
     pub async fn ethereum(self: &Arc<Self>) -> Client {
         let options = JsonRpcOptions::default();
         let addr = "127.0.0.1:0".parse().unwrap();
-        Client::new(serve_json_rpc(addr, self.app.clone(), self.clone(), options).await.unwrap())
+        Client::new(
+            serve_json_rpc(addr, self.app.clone(), self.clone(), options)
+                .await
+                .unwrap(),
+        )
     }
     pub async fn comet(self: &Arc<Self>) -> Client {
         let addr = "127.0.0.1:0".parse().unwrap();
-        Client::new(serve_comet_rpc(addr, self.app.clone(), self.clone()).await.unwrap())
+        Client::new(
+            serve_comet_rpc(addr, self.app.clone(), self.clone())
+                .await
+                .unwrap(),
+        )
     }
 }
 
@@ -118,15 +152,26 @@ impl Submit for Node {
 
 impl SoloNode for Node {
     fn identity(&self) -> SoloIdentity {
-        SoloIdentity { node_id: [3; 20], moniker: "test".into(), pub_key: KEY }
+        SoloIdentity {
+            node_id: [3; 20],
+            moniker: "test".into(),
+            pub_key: KEY,
+        }
     }
     fn validators(&self, _: u64) -> Result<Vec<SoloValidator>, String> {
-        Ok(vec![SoloValidator { pub_key: KEY, power: 100 }])
+        Ok(vec![SoloValidator {
+            pub_key: KEY,
+            power: 100,
+        }])
     }
     fn pool(&self, limit: usize) -> PoolView {
         let pool = self.pool.lock().unwrap();
         let bytes = pool.iter().map(|tx| tx.len() as u64).sum();
-        PoolView { count: pool.len(), bytes, txs: pool.iter().take(limit).cloned().collect() }
+        PoolView {
+            count: pool.len(),
+            bytes,
+            txs: pool.iter().take(limit).cloned().collect(),
+        }
     }
     fn genesis(&self) -> Arc<Value> {
         Arc::new(json!({"chain_id": CHAIN_ID}))
@@ -142,10 +187,18 @@ pub struct Client {
 
 impl Client {
     fn new(server: ServerHandle) -> Self {
-        Self { http: reqwest::Client::new(), url: format!("http://{}", server.addr()), server }
+        Self {
+            http: reqwest::Client::new(),
+            url: format!("http://{}", server.addr()),
+            server,
+        }
     }
     pub async fn post(&self, body: impl Into<reqwest::Body>) -> (u16, String) {
-        let request = self.http.post(&self.url).header("content-type", "application/json").body(body);
+        let request = self
+            .http
+            .post(&self.url)
+            .header("content-type", "application/json")
+            .body(body);
         let reply = request.send().await.unwrap();
         (reply.status().as_u16(), reply.text().await.unwrap())
     }
@@ -154,17 +207,30 @@ impl Client {
         let (status, text) = self.post(body.to_string()).await;
         assert_eq!(status, 200, "{text}");
         let mut reply: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!((&reply["jsonrpc"], &reply["id"]), (&json!("2.0"), &json!(7)), "{reply}");
-        if reply.get("error").is_some() { Err(reply["error"].take()) } else { Ok(reply["result"].take()) }
+        assert_eq!(
+            (&reply["jsonrpc"], &reply["id"]),
+            (&json!("2.0"), &json!(7)),
+            "{reply}"
+        );
+        if reply.get("error").is_some() {
+            Err(reply["error"].take())
+        } else {
+            Ok(reply["result"].take())
+        }
     }
     pub async fn ok(&self, method: &str, params: Value) -> Value {
-        self.call(method, params.clone()).await.unwrap_or_else(|e| panic!("{method} {params}: {e}"))
+        self.call(method, params.clone())
+            .await
+            .unwrap_or_else(|e| panic!("{method} {params}: {e}"))
     }
     /// Code and message of a refusal.
     pub async fn refused(&self, method: &str, params: Value) -> (i64, String) {
         match self.call(method, params.clone()).await {
             Ok(v) => panic!("{method} {params}: {v}"),
-            Err(e) => (e["code"].as_i64().unwrap(), e["message"].as_str().unwrap().to_owned()),
+            Err(e) => (
+                e["code"].as_i64().unwrap(),
+                e["message"].as_str().unwrap().to_owned(),
+            ),
         }
     }
 }
