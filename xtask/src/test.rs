@@ -82,7 +82,7 @@ fn eest(root: &Path) -> Result<Option<PathBuf>> {
     }
     let folder = root.join(".tools").join("eest");
     // Written last: a copy that was cut off is made again.
-    let done = folder.join(".unpacked");
+    let done = root.join(".tools").join("eest.unpacked");
     if !done.is_file() {
         std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
         println!("unpacking {}", archive.display());
