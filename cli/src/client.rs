@@ -2,6 +2,7 @@
 use crate::home::Home;
 use anyhow::{Context as _, Result, anyhow, bail};
 use prost::Message;
+use sha2::{Digest as _, Sha256};
 use tendermint_rpc::client::CompatMode;
 use tendermint_rpc::error::ErrorDetail;
 use tendermint_rpc::endpoint::{block, status, tx};
@@ -116,13 +117,19 @@ impl Client {
     }
     /// Hands over a transaction; `check` waits for CheckTx.
     pub(crate) async fn broadcast(&self, tx: Vec<u8>, check: bool) -> Result<Broadcast> {
-        if check {
-            let r = self.http.broadcast_tx_sync(tx).await.map_err(|e| self.failed(&e))?;
-            let hash = r.hash.to_string();
-            return Ok(Broadcast { hash, code: r.code.into(), codespace: r.codespace, log: r.log });
-        }
-        let r = self.http.broadcast_tx_async(tx).await.map_err(|e| self.failed(&e))?;
-        Ok(Broadcast { hash: r.hash.to_string(), code: r.code.into(), codespace: String::new(), log: r.log })
+        let hash = hex::encode_upper(Sha256::digest(&tx));
+        let answer = if check {
+            let answer = self.http.broadcast_tx_sync(tx).await;
+            answer.map(|r| Broadcast { hash: hash.clone(), code: r.code.into(), codespace: r.codespace, log: r.log })
+        } else {
+            let answer = self.http.broadcast_tx_async(tx).await;
+            answer.map(|r| Broadcast { hash: hash.clone(), code: r.code.into(), codespace: String::new(), log: r.log })
+        };
+        answer.or_else(|e| {
+            let refused = response_error(&e).and_then(|(_, data)| mempool_code(&data));
+            let (code, log) = refused.ok_or_else(|| self.failed(&e))?;
+            Ok(Broadcast { hash, code, codespace: "sdk".into(), log: log.into() })
+        })
     }
     /// An included transaction, by CometBFT's hash.
     pub(crate) async fn tx(&self, hash: [u8; 32]) -> Result<Option<tx::Response>> {
@@ -152,6 +159,17 @@ fn height_of(height: u64) -> Result<tendermint::block::Height> {
     tendermint::block::Height::try_from(height).map_err(|_| anyhow!("height {height} is beyond 2^63"))
 }
 
+/// What CometBFT's mempool refuses before the chain is asked, by the SDK's codes (client/broadcast.go).
+fn mempool_code(data: &str) -> Option<(u32, &'static str)> {
+    let data = data.to_lowercase();
+    let known = [
+        ("tx already exists in cache", (19, "tx already in mempool: this very transaction was sent before")),
+        ("mempool is full", (20, "mempool is full")),
+        ("tx too large", (21, "tx too large")),
+    ];
+    known.into_iter().find(|(text, _)| data.contains(text)).map(|(_, code)| code)
+}
+
 /// What the node itself said, if it was reached.
 fn response_error(e: &Error) -> Option<(String, String)> {
     match e.detail() {
@@ -163,6 +181,14 @@ fn response_error(e: &Error) -> Option<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_mempools_words_have_the_sdks_codes() {
+        assert_eq!(mempool_code("tx already exists in cache").map(|c| c.0), Some(19));
+        assert_eq!(mempool_code("mempool is full: number of txs 5000").map(|c| c.0), Some(20));
+        assert_eq!(mempool_code("Tx too large. Max size is 1048576, but got 2000000").map(|c| c.0), Some(21));
+        assert_eq!(mempool_code("height 9 must be less"), None);
+    }
 
     #[test]
     fn nodes_are_named_by_url_or_host_and_port() {

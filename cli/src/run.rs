@@ -3,6 +3,7 @@ use crate::home::HomeArgs;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use node::{AppConfig, Endpoints, Execution, ExecutorKind, Home, StartOptions, Stop};
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -47,7 +48,8 @@ impl LogArgs {
     pub(crate) fn start(&self) -> Result<()> {
         let filter = tracing_subscriber::EnvFilter::try_new(&self.level)
             .with_context(|| format!("log level {:?}", self.level))?;
-        let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        let colours = std::io::stderr().is_terminal();
+        let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
         if self.json {
             logs.json().init();
         } else {

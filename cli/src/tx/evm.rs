@@ -134,7 +134,8 @@ async fn send(session: &Session, from: Option<&str>, wanted: Wanted) -> Result<(
     }
     session.confirm(&unsigned(&signer.address, &tx))?;
     let created = |shown: &mut Value, nonce: u64| {
-        if tx.to.is_create() {
+        let failed = shown["code"] != 0 || shown.get("vm_error").is_some();
+        if tx.to.is_create() && !failed {
             let contract = Spelled::new(config, &signer.address.create(nonce));
             shown["contract"] = contract.hex.into();
             shown["contract_bech32"] = contract.bech32.into();

@@ -40,8 +40,8 @@ pub(crate) struct Signer {
     pub(crate) record: Option<Record>,
 }
 
-/// How many transactions are retried with the sequence that the node asked for.
-const SEQUENCE_RETRIES: usize = 3;
+/// How often a transaction is built again for the sequence that the node asked for: others may send with the same key.
+const SEQUENCE_RETRIES: usize = 10;
 /// Between two looks for a transaction.
 const POLL: Duration = Duration::from_millis(100);
 
