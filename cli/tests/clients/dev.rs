@@ -143,7 +143,9 @@ impl Dev {
 
     fn foundry(&self, program: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(native(program));
-        command.args(arguments).args(["--rpc-url", &self.rpc]);
+        // The node behind the subcommand, since a list of arguments may end the line.
+        let (subcommand, rest) = arguments.split_first().expect("a subcommand");
+        command.args([subcommand, "--rpc-url", &self.rpc]).args(rest);
         // Nothing of the user's configuration, and nothing left in the checkout.
         command.env("HOME", self.dir.path()).env("FOUNDRY_DISABLE_NIGHTLY_WARNING", "1");
         command.env("FOUNDRY_OUT", self.dir.path().join("out")).env("FOUNDRY_CACHE_PATH", self.dir.path().join("cache"));

@@ -71,7 +71,7 @@ fn forge_deploys_an_erc20_that_cast_uses() {
         "../../workload/contracts/Token.sol:Token", "--constructor-args", "1000000",
     ]);
     // The compiler may say something before the answer.
-    let answer = created.find("{\"").map(|i| &created[i..]).unwrap_or_else(|| panic!("no answer in {created}"));
+    let answer = created.find('{').map(|i| &created[i..]).unwrap_or_else(|| panic!("no answer in {created}"));
     let answer: Value = serde_json::from_str(answer.trim()).unwrap_or_else(|e| panic!("{e}: {created}"));
     let token = answer["deployedTo"].as_str().unwrap_or_else(|| panic!("{created}"));
     assert_eq!(dev.cast(&["receipt", answer["transactionHash"].as_str().unwrap(), "contractAddress"]).to_lowercase(), token.to_lowercase());

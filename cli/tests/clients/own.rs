@@ -135,6 +135,8 @@ fn stake_is_delegated_and_taken_back() {
     assert_eq!(leaving["unbonding_responses"][0]["entries"][0]["balance"], "1000000000000000000", "{leaving}");
     assert_eq!(tokens(&dev) - before, 2 * 10u128.pow(18));
 
+    // A block's changes are in force two blocks later.
+    (0..2).for_each(|_| drop(dev.tx("evm send dev1 dev2 1")));
     let power = 2 + before / 10u128.pow(18);
     assert_eq!(dev.braidd("status")["validator_info"]["voting_power"], power.to_string());
     let said = dev.braidd_fails(&format!("tx staking unbond {operator} 3braid --from dev1 -y"));
