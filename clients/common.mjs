@@ -76,16 +76,16 @@ export async function post(url, body, headers = {}) {
 /// Runs a script: says `ok`, or what it was doing when it failed.
 export async function run(main) {
   // Scripts wait in loops of libraries: this ends one that would wait for ever.
-  const guard = setTimeout(() => {
-    console.error(`failed while ${step}: no end in 240 s`);
-    process.exit(1);
-  }, 240_000);
+  const end = (code, words) => {
+    (code ? console.error : console.log)(words);
+    // Libraries leave timers behind that would hold the process.
+    process.exit(code);
+  };
+  setTimeout(() => end(1, `failed while ${step}: no end in 240 s`), 240_000);
   try {
     await main();
-    console.log("ok");
   } catch (e) {
-    console.error(`failed while ${step}: ${e?.stack ?? e}`);
-    process.exitCode = 1;
+    end(1, `failed while ${step}: ${e?.stack ?? e}`);
   }
-  clearTimeout(guard);
+  end(0, "ok");
 }

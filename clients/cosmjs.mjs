@@ -89,7 +89,7 @@ run(async () => {
   same("failure", [poor.code, poor.rawLog.includes("insufficient funds")], [5, true]);
   await fails("too small a fee", "insufficient fee", () => client.sendTokens(me, friend, [coin(1)], { amount: [], gas: "200000" }));
   await fails("simulation", "insufficient funds", () => client.sendTokens(me, friend, [coin(10n ** 30n)], "auto"));
-  await fails("bad address", "decoding bech32", () => client.sendTokens(me, "braid1xyz", [coin(1)], "auto"));
+  await fails("bad address", "invalid address", () => client.sendTokens(me, "braid1xyz", [coin(1)], "auto"));
 
   doing("reading without a key");
   const reader = await StargateClient.connect(comet);

@@ -148,7 +148,9 @@ impl Dev {
         command.args([subcommand, "--rpc-url", &self.rpc]).args(rest);
         // Nothing of the user's configuration, and nothing left in the checkout.
         command.env("HOME", self.dir.path()).env("FOUNDRY_DISABLE_NIGHTLY_WARNING", "1");
-        command.env("FOUNDRY_OUT", self.dir.path().join("out")).env("FOUNDRY_CACHE_PATH", self.dir.path().join("cache"));
+        for (name, folder) in [("OUT", "out"), ("CACHE_PATH", "cache"), ("BROADCAST", "broadcast")] {
+            command.env(format!("FOUNDRY_{name}"), self.dir.path().join(folder));
+        }
         command.current_dir(clients().join("erc20"));
         command
     }

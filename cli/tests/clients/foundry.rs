@@ -92,3 +92,16 @@ fn forge_deploys_an_erc20_that_cast_uses() {
     let said = dev.cast_fails(&["call", token, "transfer(address,uint256)", &friend, "1"]);
     assert!(said.contains("execution reverted"), "{said}");
 }
+
+#[test]
+fn forge_runs_a_script_of_many_transactions() {
+    let dev = Dev::start();
+    // One after the other: a nonce that skips one is refused.
+    let said = dev.forge(&["script", "script/Deploy.s.sol:Deploy", "--broadcast", "--slow", "--private-key", &dev.key(1)]);
+    assert!(said.contains("ONCHAIN EXECUTION COMPLETE & SUCCESSFUL"), "{said}");
+    assert_eq!(dev.cast(&["nonce", &dev.hex(1)]), "12");
+    let token = dev.accounts[1].address.create(0).to_string();
+    let paid = dev.cast(&["call", &token, "balanceOf(address)(uint256)", "0x0000000000000000000000000000000000B0B00A"]);
+    assert_eq!(paid, "10");
+    assert_eq!(dev.cast(&["balance", "0x0000000000000000000000000000000000B0B000"]), "1000000000000000000");
+}
