@@ -34,8 +34,7 @@ impl Default for CometConfig {
         Self {
             moniker: "braid".into(),
             rpc_address: "tcp://127.0.0.1:26657".into(),
-            // Peers come from elsewhere: the one address that is not loopback by default would be useless there, yet
-            // nothing listens to the world unless told (chain.md): `init --p2p-address` opens it.
+            // Nothing listens to the world unless told (chain.md): a node with peers elsewhere names its address.
             p2p_address: "tcp://127.0.0.1:26656".into(),
             persistent_peers: Vec::new(),
             strict_addresses: true,

@@ -1,14 +1,13 @@
 //! Nodes under the real CometBFT: `BRAID_COMETBFT`, or `cometbft` on the PATH; skipped where there is none.
-use node::{
-    ChainSpec, CometConfig, Endpoints, GenesisAccount, Home, InitOptions, NodeError, NodeKeys, StartOptions,
-    Stop, init, start,
-};
-use serde_json::Value;
+mod common;
+
+use node::{CometConfig, Endpoints, Home, InitOptions, NodeError, NodeKeys, StartOptions, Stop, init, start};
+use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use types::{Address, ChainConfig, Coin, U256};
+use types::Address;
 
 fn cometbft(test: &str) -> Option<PathBuf> {
     let given = std::env::var_os("BRAID_COMETBFT").map(PathBuf::from);
@@ -47,13 +46,7 @@ struct Node {
 fn node() -> Node {
     let dir = tempfile::tempdir().unwrap();
     let home = Home::new(dir.path());
-    let mut chain = ChainSpec::new("braid-test-1", ChainConfig::braid());
-    let coins = vec![Coin::new(U256::from(10).pow(U256::from(21)), "abraid")];
-    chain.accounts = vec![GenesisAccount {
-        address: Address::repeat_byte(7),
-        coins,
-    }];
-    let mut options = InitOptions::new(chain, "tester").unwrap();
+    let mut options = InitOptions::new(common::chain("braid-test-1"), "tester").unwrap();
     let rpc = free_port();
     options.comet = CometConfig {
         rpc_address: format!("tcp://127.0.0.1:{rpc}"),
@@ -143,6 +136,36 @@ async fn a_supervised_cometbft_commits_blocks_and_goes_on_after_a_restart() {
     assert!(height(node.rpc).await == 0, "cometbft is gone");
     with_node(options, async |_| {
         wait_height(node.rpc, reached + 2).await;
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn a_payment_over_json_rpc_goes_through_cometbft() {
+    let Some(bin) = cometbft("payment through cometbft") else {
+        return;
+    };
+    let node = node();
+    let options = StartOptions {
+        comet_bin: Some(bin),
+        ..StartOptions::new(node.home.clone())
+    };
+    with_node(options, async |at| {
+        let url = format!("http://{}", at.json_rpc.unwrap());
+        let to = Address::repeat_byte(9);
+        wait_height(node.rpc, 1).await;
+        assert_eq!(common::pay(&url, 0, to, 77).await["status"], "0x1");
+        assert_eq!(
+            common::ask(&url, "eth_getBalance", json!([to, "latest"])).await,
+            "0x4d"
+        );
+        let again = common::payment(0, to, 77);
+        let refused = common::answer(&url, "eth_sendRawTransaction", json!([again])).await;
+        assert!(
+            refused["error"]["message"].is_string(),
+            "a payment made is not made again: {refused}"
+        );
     })
     .await
     .unwrap();
