@@ -33,15 +33,18 @@ pub(crate) fn clients() -> PathBuf {
     folder
 }
 
-/// One of Foundry's programs. npm's own link to it is a script that hides whether it failed.
+/// One of Foundry's programs: npm's where it has one for this platform, else the one on the PATH.
 fn native(program: &str) -> PathBuf {
     let packages = clients().join("node_modules").join("@foundry-rs");
-    let found = std::fs::read_dir(&packages).unwrap().map(|entry| entry.unwrap().path()).find_map(|package| {
+    let entries = std::fs::read_dir(&packages).into_iter().flatten().map(|entry| entry.unwrap().path());
+    let npm = entries.filter_map(|package| {
         let platform = package.file_name()?.to_str()?.strip_prefix(program)?.starts_with('-');
-        let file = package.join("bin").join(format!("{program}{}", std::env::consts::EXE_SUFFIX));
-        (platform && file.exists()).then_some(file)
+        platform.then(|| package.join("bin"))
     });
-    found.unwrap_or_else(|| panic!("no {program} for this platform in {}: run `cargo xtask tools`", packages.display()))
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let file = format!("{program}{}", std::env::consts::EXE_SUFFIX);
+    let found = npm.chain(std::env::split_paths(&path)).map(|folder| folder.join(&file)).find(|f| f.is_file());
+    found.unwrap_or_else(|| panic!("no {program}: npm has none for this platform, and none is on the PATH (https://getfoundry.sh)"))
 }
 
 /// What a program printed; a panic with all its words where it failed.
