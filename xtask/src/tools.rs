@@ -18,7 +18,7 @@ const NODE_LEAST: u64 = 18;
 pub(crate) struct Tools {
     /// The `cometbft` program.
     pub(crate) cometbft: PathBuf,
-    /// The folder with the clients' scripts; its `node_modules/.bin` has `cast`, `forge` and `anvil`.
+    /// The folder with the clients' scripts, `node_modules` and a `solc` for Foundry.
     pub(crate) clients: PathBuf,
 }
 
