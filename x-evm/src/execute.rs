@@ -10,6 +10,7 @@ use revm::context_interface::Transaction as _;
 use revm::context_interface::result::{EVMError, ExecutionResult, Output};
 use revm::handler::EthPrecompiles;
 use revm::primitives::KECCAK_EMPTY;
+use revm::state::EvmState;
 use state::{Deferral, Delta, StateError, StateScan, WriteSet};
 use types::{Address, Bytes, Coin, Event, U256, bech32_address};
 
@@ -86,6 +87,8 @@ pub fn execute(
         .ok_or_else(overflow)?;
     let (collector, credit) = match env.fees {
         Fees::Collector(collector) => (collector, fee),
+        // The tip is paid before the destroyed are swept, and goes with them.
+        Fees::Beneficiary if died(&ran.state, &env.block.beneficiary) => (env.block.beneficiary, U256::ZERO),
         Fees::Beneficiary => (env.block.beneficiary, tip(env, price, included.gas_used)?),
     };
     let charged = matches!(env.fees, Fees::Collector(_)).then_some(fee);
@@ -104,6 +107,10 @@ pub fn execute(
         deferred,
         outcome: Outcome::Included(Box::new(included)),
     })
+}
+
+fn died(changes: &EvmState, who: &Address) -> bool {
+    changes.get(who).is_some_and(revm::state::Account::is_selfdestructed)
 }
 
 fn overflow() -> StateError {

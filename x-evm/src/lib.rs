@@ -45,7 +45,7 @@ pub use keys::{
     STORE, code, code_hash, code_hash_key, code_key, empty_key, epoch, epoch_key, params_key, slot, slot_key,
 };
 pub use machine::{Scratch, Transfer};
-pub use module::{Evm, begin_block_writes};
+pub use module::{Evm, begin_block_writes, system_call};
 pub use overrides::{Override, apply_overrides};
 pub use params::{Params, params};
 pub use query::{

@@ -2,7 +2,7 @@
 use crate::env::{CHAIN_SPEC, Env};
 use crate::execute::fatal;
 use crate::machine::{self, Scratch};
-use crate::{envelope, genesis, query, writes};
+use crate::{envelope, genesis, query, revert, writes};
 use alloy_eips::eip2935::HISTORY_STORAGE_ADDRESS;
 use alloy_eips::eip4788::BEACON_ROOTS_ADDRESS;
 use module::{
@@ -53,13 +53,26 @@ pub fn begin_block_writes(
     for (since, to, word) in calls {
         if env.spec().is_enabled_in(since) {
             let data = Bytes::copy_from_slice(word.as_slice());
-            let ran = machine::run_system(view, env, to, data, &mut Scratch::default()).map_err(fatal)?;
-            if ran.result.is_success() {
-                out.push(writes::of_changes(view, env, &ran.state, None, None)?);
-            }
+            out.extend(system_call(view, env, to, data)?.map(|(_, writes)| writes));
         }
     }
     Ok(out)
+}
+
+/// Calls the system contract `to` as block hooks do: nobody pays, 30 million gas (EIP-4788, EIP-7002). What it returned
+/// and changed; `None` where it failed, and changed nothing.
+pub fn system_call(
+    view: &dyn StateScan,
+    env: &Env,
+    to: Address,
+    data: Bytes,
+) -> Result<Option<(Bytes, WriteSet)>, StateError> {
+    let ran = machine::run_system(view, env, to, data, &mut Scratch::default()).map_err(fatal)?;
+    if !ran.result.is_success() {
+        return Ok(None);
+    }
+    let output = ran.result.output().map_or_else(Bytes::new, revert::bytes);
+    Ok(Some((output, writes::of_changes(view, env, &ran.state, None, None)?)))
 }
 
 impl Module for Evm {
