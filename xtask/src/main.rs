@@ -3,6 +3,7 @@
 //! One file a chore; each ends with a line that says what came of it.
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 mod test;
 mod tools;
@@ -45,13 +46,23 @@ fn root() -> PathBuf {
     xtask.parent().expect("xtask lies in the checkout's root").to_path_buf()
 }
 
-fn main() -> anyhow::Result<()> {
-    match Cli::parse().command {
-        Command::Test(args) => test::run(&root(), &args),
+fn main() -> ExitCode {
+    match run(&Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("error: {e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &Command) -> anyhow::Result<()> {
+    match command {
+        Command::Test(args) => test::run(&root(), args),
         Command::Rules => rules::run(&root()),
-        Command::Blocks(args) => blocks::run(&args),
-        Command::Vectors(args) => vectors::run(&args),
-        Command::Bench(bench) => bench::run(&root(), &bench),
+        Command::Blocks(args) => blocks::run(args),
+        Command::Vectors(args) => vectors::run(args),
+        Command::Bench(bench) => bench::run(&root(), bench),
         Command::Sizes => sizes::run(&root()),
         Command::Tools => tools::run(),
     }

@@ -8,6 +8,7 @@ mod sources;
 mod bans;
 mod lock;
 mod words;
+mod map;
 
 use anyhow::{Result, bail};
 use std::path::Path;
@@ -31,6 +32,7 @@ const RULES: &[Rule] = &[
         bans::check(root, &workspace::read(root)?)
     }),
     ("there is one prost, 0.13", |root| lock::check(&std::fs::read_to_string(root.join("Cargo.lock"))?)),
+    ("ARCHITECTURE.md and README.md name only files and tests that are there", map::check),
     ("no file names a place on somebody's machine", words::check),
 ];
 

@@ -16,10 +16,10 @@ pub(crate) struct Args {
     /// The program to measure [default: a release build of this checkout].
     #[arg(long, value_name = "FILE")]
     braidd: Option<PathBuf>,
-    /// Queries measured, after a tenth as many to warm up.
+    /// Queries measured, at least, after a tenth as many to warm up.
     #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(500..=1_000_000))]
     queries: u32,
-    /// Send payments all the while, so that blocks are full of work.
+    /// Send payments all the while, for ten blocks or so.
     #[arg(long)]
     load: bool,
 }
@@ -29,6 +29,8 @@ const CHAIN: &str = "braid-bench-1";
 const SENDERS: u64 = 50;
 /// Payments a second under load: below what CometBFT's mempool (5,000) holds between two blocks.
 const PAYMENTS_S: u64 = 500;
+/// Long enough for several blocks to be proposed, executed and committed while queries are answered.
+const LOAD_LEAST: Duration = Duration::from_secs(10);
 
 /// Measures and prints one line.
 pub(super) fn run(root: &Path, args: &Args) -> Result<()> {
@@ -40,7 +42,8 @@ pub(super) fn run(root: &Path, args: &Args) -> Result<()> {
     let stop = AtomicBool::new(false);
     let (times, sent) = std::thread::scope(|scope| -> Result<_> {
         let load = args.load.then(|| scope.spawn(|| pay(&node.rpc, &mut senders, &stop)));
-        let times = measure(&node.rpc, args.queries);
+        let least = if args.load { LOAD_LEAST } else { Duration::ZERO };
+        let times = measure(&node.rpc, args.queries, least);
         stop.store(true, Ordering::Relaxed);
         let sent = load.map(|l| l.join().expect("the load has no panics of its own")).transpose()?;
         Ok((times?, sent))
@@ -55,18 +58,19 @@ pub(super) fn run(root: &Path, args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// The times of `queries` queries, sorted.
-fn measure(rpc: &str, queries: u32) -> Result<Vec<Duration>> {
+/// The times of at least `queries` queries over at least `least`, sorted.
+fn measure(rpc: &str, queries: u32, least: Duration) -> Result<Vec<Duration>> {
     let mut http = Http::connect(rpc)?;
-    let mut times = Vec::new();
-    for i in 0..queries + queries / 10 {
+    let (mut times, mut warm_up, start) = (Vec::new(), queries / 10, Instant::now());
+    while times.len() < queries as usize || start.elapsed() < least {
         let begun = Instant::now();
         // The bank's parameters: every chain has them.
         let answer = http.get("/abci_query?path=%22/store/bank/key%22&data=0x05")?;
         let took = begun.elapsed();
         ensure!(answer["response"]["code"].as_u64().unwrap_or(0) == 0, "abci_query: {answer}");
-        if i >= queries / 10 {
-            times.push(took);
+        match warm_up.checked_sub(1) {
+            Some(left) => warm_up = left,
+            None => times.push(took),
         }
     }
     times.sort_unstable();
