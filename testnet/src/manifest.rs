@@ -89,6 +89,15 @@ mod tests {
     use node::ExecutorKind;
 
     #[test]
+    fn the_networks_that_come_with_us_can_be() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("networks");
+        for file in std::fs::read_dir(dir).unwrap() {
+            let path = file.unwrap().path();
+            Manifest::read(&path).unwrap().check().unwrap();
+        }
+    }
+
+    #[test]
     fn a_manifest_reads_and_bad_values_are_named() {
         let text = "validators = 2\n[[node]]\nexecution = { executor = \"serial\" }\n[[node]]\nexecution = { threads = 4 }";
         let manifest: Manifest = toml::from_str(text).unwrap();
