@@ -1,4 +1,5 @@
 // CosmJS: accounts, balances, payments and delegations, with an Ethereum key and with a Cosmos one.
+import { Secp256k1HdWallet } from "@cosmjs/amino";
 import { fromHex } from "@cosmjs/encoding";
 import { DirectEthSecp256k1Wallet, DirectSecp256k1HdWallet } from "@cosmjs/proto-signing";
 import { GasPrice, SigningStargateClient, StargateClient, assertIsDeliverTxSuccess } from "@cosmjs/stargate";
@@ -84,6 +85,16 @@ run(async () => {
   assertIsDeliverTxSuccess(await other.sendTokens(friend, me, [coin(unit)], "auto"));
   same("sequence", await other.getSequence(friend).then((s) => s.sequence), 1);
 
+  doing("signing as a Ledger does");
+  const ledger = await Secp256k1HdWallet.generate(12, { prefix: "braid" });
+  const [{ address: third }] = await ledger.getAccounts();
+  assertIsDeliverTxSuccess(await client.sendTokens(me, third, [coin(5n * unit)], "auto"));
+  const amino = await SigningStargateClient.connectWithSigner(comet, ledger, options);
+  assertIsDeliverTxSuccess(await amino.sendTokens(third, me, [coin(unit)], "auto", "a <note> & more"));
+  assertIsDeliverTxSuccess(await amino.delegateTokens(third, operator, coin(unit), "auto"));
+  assertIsDeliverTxSuccess(await amino.undelegateTokens(third, operator, coin(unit), "auto"));
+  same("nothing left", await amino.getDelegation(third, operator), null);
+
   doing("failing");
   const poor = await client.sendTokens(me, friend, [coin(10n ** 30n)], fee);
   same("failure", [poor.code, poor.rawLog.includes("insufficient funds")], [5, true]);
@@ -94,5 +105,5 @@ run(async () => {
   doing("reading without a key");
   const reader = await StargateClient.connect(comet);
   same("balance", (await reader.getBalance(friend, "abraid")).denom, "abraid");
-  for (const c of [client, other, reader]) c.disconnect();
+  for (const c of [client, other, amino, reader]) c.disconnect();
 });

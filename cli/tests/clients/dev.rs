@@ -29,29 +29,51 @@ fn root() -> PathBuf {
 pub(crate) fn clients() -> PathBuf {
     let folder = root().join("clients");
     let installed = folder.join("node_modules").join(".braid-installed");
-    assert!(installed.exists(), "the clients are not installed ({} is missing): run `cargo xtask tools`", installed.display());
+    assert!(
+        installed.exists(),
+        "the clients are not installed ({} is missing): run `cargo xtask tools`",
+        installed.display()
+    );
     folder
 }
 
 /// One of Foundry's programs: npm's where it has one for this platform, else the one on the PATH.
 fn native(program: &str) -> PathBuf {
     let packages = clients().join("node_modules").join("@foundry-rs");
-    let entries = std::fs::read_dir(&packages).into_iter().flatten().map(|entry| entry.unwrap().path());
+    let entries = std::fs::read_dir(&packages)
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().path());
     let npm = entries.filter_map(|package| {
-        let platform = package.file_name()?.to_str()?.strip_prefix(program)?.starts_with('-');
+        let platform = package
+            .file_name()?
+            .to_str()?
+            .strip_prefix(program)?
+            .starts_with('-');
         platform.then(|| package.join("bin"))
     });
     let path = std::env::var_os("PATH").unwrap_or_default();
     let file = format!("{program}{}", std::env::consts::EXE_SUFFIX);
-    let found = npm.chain(std::env::split_paths(&path)).map(|folder| folder.join(&file)).find(|f| f.is_file());
-    found.unwrap_or_else(|| panic!("no {program}: npm has none for this platform, and none is on the PATH (https://getfoundry.sh)"))
+    let found = npm
+        .chain(std::env::split_paths(&path))
+        .map(|folder| folder.join(&file))
+        .find(|f| f.is_file());
+    found.unwrap_or_else(|| {
+        panic!(
+            "no {program}: npm has none for this platform, and none is on the PATH (https://getfoundry.sh)"
+        )
+    })
 }
 
 /// What a program printed; a panic with all its words where it failed.
 fn good(command: &mut Command) -> String {
     let output = run(command);
     let (out, err) = words(&output);
-    assert!(output.status.success(), "{command:?} ended with {}\n{out}{err}", output.status);
+    assert!(
+        output.status.success(),
+        "{command:?} ended with {}\n{out}{err}",
+        output.status
+    );
     out
 }
 
@@ -64,7 +86,10 @@ fn bad(command: &mut Command) -> String {
 }
 
 fn run(command: &mut Command) -> Output {
-    command.stdin(Stdio::null()).output().unwrap_or_else(|e| panic!("{command:?}: {e}"))
+    command
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|e| panic!("{command:?}: {e}"))
 }
 
 fn words(output: &Output) -> (String, String) {
@@ -78,8 +103,15 @@ impl Dev {
         let dir = tempfile::tempdir().unwrap();
         let log = File::create(dir.path().join("log")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_braidd"));
-        command.args(["dev", "--port", "0", "--comet-port", "0", "--home"]).arg(dir.path().join("home"));
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        command
+            .args(["dev", "--port", "0", "--comet-port", "0", "--home"])
+            .arg(dir.path().join("home"));
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap();
         let mut words = BufReader::new(child.stdout.take().unwrap());
         let (mut rpc, mut comet, mut said) = (None, None, String::new());
         loop {
@@ -88,7 +120,11 @@ impl Dev {
                 let log = std::fs::read_to_string(dir.path().join("log")).unwrap();
                 panic!("braidd dev ended with {}\n{said}{log}", child.wait().unwrap());
             }
-            let url = |line: &str| line.split_whitespace().find(|w| w.starts_with("http://")).map(str::to_owned);
+            let url = |line: &str| {
+                line.split_whitespace()
+                    .find(|w| w.starts_with("http://"))
+                    .map(str::to_owned)
+            };
             match line.as_str() {
                 l if l.starts_with("Ethereum JSON-RPC") => rpc = url(l),
                 l if l.starts_with("CometBFT RPC") => comet = url(l),
@@ -100,7 +136,14 @@ impl Dev {
         }
         let found = format!("no endpoint in\n{said}");
         let (rpc, comet) = (rpc.expect(&found), comet.expect(&found));
-        Self { child, _words: words, dir, rpc, comet, accounts: dev_accounts() }
+        Self {
+            child,
+            _words: words,
+            dir,
+            rpc,
+            comet,
+            accounts: dev_accounts(),
+        }
     }
     /// `0x…` of dev`i`'s private key.
     pub(crate) fn key(&self, i: usize) -> String {
@@ -121,7 +164,10 @@ impl Dev {
 
     fn braidd_command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_braidd"));
-        command.args(line.split_whitespace()).args(["-o", "json", "--home"]).arg(self.dir.path().join("home"));
+        command
+            .args(line.split_whitespace())
+            .args(["-o", "json", "--home"])
+            .arg(self.dir.path().join("home"));
         if ["tx", "query", "status"].iter().any(|c| line.starts_with(c)) {
             command.args(["--node", &self.comet]);
         }
@@ -150,8 +196,14 @@ impl Dev {
         let (subcommand, rest) = arguments.split_first().expect("a subcommand");
         command.args([subcommand, "--rpc-url", &self.rpc]).args(rest);
         // Nothing of the user's configuration, and nothing left in the checkout.
-        command.env("HOME", self.dir.path()).env("FOUNDRY_DISABLE_NIGHTLY_WARNING", "1");
-        for (name, folder) in [("OUT", "out"), ("CACHE_PATH", "cache"), ("BROADCAST", "broadcast")] {
+        command
+            .env("HOME", self.dir.path())
+            .env("FOUNDRY_DISABLE_NIGHTLY_WARNING", "1");
+        for (name, folder) in [
+            ("OUT", "out"),
+            ("CACHE_PATH", "cache"),
+            ("BROADCAST", "broadcast"),
+        ] {
             command.env(format!("FOUNDRY_{name}"), self.dir.path().join(folder));
         }
         command.current_dir(clients().join("erc20"));
