@@ -47,6 +47,15 @@ pub(crate) fn settle<J: Job>(
     caught(|| settle.settle(index, job, outcome))
 }
 
+/// Asks whether `job` is to be run at all.
+pub(crate) fn skip<J: Job>(
+    settle: &mut dyn Settle<J>,
+    index: TxIndex,
+    job: &J,
+) -> Result<Option<Outcome<J::Output>>, Failure> {
+    caught(|| Ok(settle.skip(index, job)))
+}
+
 fn caught<T>(call: impl FnOnce() -> Result<T, StateError>) -> Result<T, Failure> {
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(Ok(value)) => Ok(value),

@@ -60,12 +60,23 @@ impl<'s, J: Job> Committer<'s, J> {
     pub(crate) fn drain(&mut self, block: &Block<'_, '_, J>, scratch: &mut J::Scratch) {
         let mut done = None;
         loop {
-            let step = match block.scheduler.advance(done.take()) {
-                Head::Rest => return,
-                Head::Run(index) => self
+            let head = block.scheduler.advance(done.take());
+            let (Head::Run(index) | Head::Check(index)) = head else {
+                return;
+            };
+            let skip = attempt::skip(self.settle, index, &block.input.jobs[index as usize]);
+            let step = match (skip, head) {
+                (Err(failure), _) => Err(failure.at(index)),
+                (Ok(Some(outcome)), head) => {
+                    // What a worker left of it, if anything, is dropped: `commit` takes its versions back.
+                    block.slots[index as usize].lock().finished = None;
+                    let spared = matches!(head, Head::Run(_));
+                    Ok((index, outcome, Commit { spared, ..Commit::default() }))
+                }
+                (Ok(None), Head::Check(_)) => self.check(block, index, scratch),
+                (Ok(None), _) => self
                     .run(block, index, scratch)
                     .map(|outcome| (index, outcome, Commit::default())),
-                Head::Check(index) => self.check(block, index, scratch),
             };
             let step = step.and_then(|(index, outcome, commit)| {
                 self.commit(block, index, outcome)?;
@@ -99,7 +110,7 @@ impl<'s, J: Job> Committer<'s, J> {
                 finished.outcome,
                 Commit {
                     validated: true,
-                    aborted: false,
+                    ..Commit::default()
                 },
             ));
         }
@@ -117,6 +128,7 @@ impl<'s, J: Job> Committer<'s, J> {
             Commit {
                 validated: true,
                 aborted: true,
+                ..Commit::default()
             },
         ))
     }

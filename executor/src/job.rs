@@ -31,6 +31,11 @@ pub trait Job: Sync {
 
 /// What depends on the order of jobs: gas totals and the cut-off, log indexes, new accounts.
 pub trait Settle<J: Job>: Send {
+    /// Called once a job, in block order, when all earlier ones have settled: an outcome given here takes the place of
+    /// the job's run, so that nothing is run to find that the block is full. Settled like any other.
+    fn skip(&mut self, _index: TxIndex, _job: &J) -> Option<Outcome<J::Output>> {
+        None
+    }
     /// Called once a job, in block order, with the final outcome of its run: by `Serial` after each job, by `Parallel`
     /// at the head. It may change the outcome, even replace it (a transaction beyond the block's gas); later jobs
     /// see the outcome as changed.

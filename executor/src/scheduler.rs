@@ -85,6 +85,8 @@ pub(crate) struct Commit {
     pub(crate) validated: bool,
     /// Whether it was thrown away.
     pub(crate) aborted: bool,
+    /// Whether the committer was told to run it and did not need to.
+    pub(crate) spared: bool,
 }
 
 /// One block's schedule. A single short lock: each task takes it once, each commit once more.
@@ -325,6 +327,7 @@ impl State {
         self.head += 1;
         self.stats.validations += u64::from(commit.validated);
         self.stats.aborts += u64::from(commit.aborted);
+        self.stats.executions -= u64::from(commit.spared);
         self.window.note(commit);
     }
     fn pick(&mut self) -> Option<Task> {
@@ -419,6 +422,7 @@ mod tests {
     const PLAIN: Option<Commit> = Some(Commit {
         validated: false,
         aborted: false,
+        spared: false,
     });
 
     #[test]
@@ -521,6 +525,7 @@ mod tests {
                 window.note(Commit {
                     validated: true,
                     aborted: i < aborted,
+                    spared: false,
                 })
             });
             window.size

@@ -29,12 +29,17 @@ pub(crate) fn resume<J: Job>(
 ) -> Result<Executed<J::Output>, ExecError> {
     let mut scratch = J::Scratch::default();
     for (index, job) in (0 as TxIndex..).zip(input.jobs).skip(outputs.len()) {
-        stats.executions += 1;
-        let view = SerialView {
-            base: input.base,
-            fold: &fold,
+        let mut outcome = match attempt::skip(settle, index, job).map_err(|f| f.at(index))? {
+            Some(outcome) => outcome,
+            None => {
+                stats.executions += 1;
+                let view = SerialView {
+                    base: input.base,
+                    fold: &fold,
+                };
+                attempt::run(job, &view, &mut scratch).map_err(|f| f.at(index))?
+            }
         };
-        let mut outcome = attempt::run(job, &view, &mut scratch).map_err(|f| f.at(index))?;
         attempt::settle(settle, index, job, &mut outcome).map_err(|f| f.at(index))?;
         fold.absorb(
             &input.base,

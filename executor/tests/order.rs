@@ -297,6 +297,24 @@ fn later_jobs_see_the_outcome_that_settling_left() {
 }
 
 #[test]
+fn a_full_block_runs_no_more_than_was_begun() {
+    // One job fills the block; the rest would each take long.
+    let full = Program::new([Step::Put(word(0))]);
+    let long = Program::new([Step::Spin(1_000), Step::Put(word(1))]);
+    let jobs: Vec<_> = std::iter::once(full).chain(std::iter::repeat_n(long, 500)).collect();
+    let plainly = run(&Serial, &MemoryState::default(), &jobs, &mut Meter::new(8)).unwrap();
+    assert!(plainly.stats.executions == 1, "{:?}", plainly.stats);
+    for threads in THREADS {
+        let executor = Parallel::new(threads).with_faults(Faults::default());
+        let mut meter = Meter::new(8);
+        let done = run(&executor, &MemoryState::default(), &jobs, &mut meter).unwrap();
+        assert_eq!((done.outputs, done.writes), (plainly.outputs.clone(), plainly.writes.clone()));
+        assert_eq!(meter.seen.len(), 501);
+        assert!(done.stats.executions < 250, "{threads} threads: {:?}", done.stats);
+    }
+}
+
+#[test]
 fn small_blocks_and_blocks_at_once_work() {
     let base = MemoryState::default();
     let executor = Parallel::new(4);

@@ -271,6 +271,13 @@ impl Meter {
 }
 
 impl Settle<Program> for Meter {
+    fn skip(&mut self, _: TxIndex, _: &Program) -> Option<Outcome<u64>> {
+        (self.used >= self.limit).then(|| Outcome {
+            writes: WriteSet::new(),
+            deferred: Vec::new(),
+            output: 0,
+        })
+    }
     fn settle(&mut self, index: TxIndex, _: &Program, outcome: &mut Outcome<u64>) -> Result<(), StateError> {
         self.seen.push(index);
         let cost = outcome.output % 8 + 1;
