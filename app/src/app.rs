@@ -3,6 +3,7 @@ use crate::api::{
     AppError, Block, ChainInitialised, CheckKind, Committed, Finalized, Info, InitChain, Options, TxPlace, TxResult,
 };
 use crate::block::{self, BlockOutcome, Machine};
+use crate::cache::Cache;
 use crate::chain::{self, BlockParts, ChainInfo};
 use crate::check::Checks;
 use crate::modules::Modules;
@@ -11,14 +12,12 @@ use crate::record::{StoredBlock, StoredTx};
 use crate::tx::{Decoder, Rules, comet_hash};
 use crate::view::StateView;
 use arc_swap::ArcSwapOption;
-use lru::LruCache;
 use module::{BlockContext, GenesisContext, ValidatorUpdate};
 use parking_lot::Mutex;
 use state::{
     AppHash, BlockRecord, CommitStore, EMPTY_ROOT, EmptyState, IndexEntry, MemoryState, Op, Overlay, StateError,
     Version, WriteSet,
 };
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use types::{Address, B256, Bytes, U256};
 
@@ -49,7 +48,7 @@ pub struct App<S: CommitStore> {
     head: ArcSwapOption<Head<S::Snapshot>>,
     pending: Mutex<Option<Pending<S>>>,
     checks: Mutex<Checks<S::Snapshot>>,
-    blocks: Mutex<LruCache<u64, Arc<StoredBlock>>>,
+    blocks: Mutex<Cache<u64, Arc<StoredBlock>>>,
 }
 
 impl<S: CommitStore> std::fmt::Debug for App<S> {
@@ -59,7 +58,9 @@ impl<S: CommitStore> std::fmt::Debug for App<S> {
 }
 
 /// Decoded blocks kept for readers: clients ask for the newest ones again and again.
-const BLOCKS_REMEMBERED: NonZeroUsize = NonZeroUsize::new(64).expect("not zero");
+const BLOCKS_REMEMBERED: usize = 64;
+/// The records' bytes of all of them, at most.
+const BLOCK_BYTES_REMEMBERED: usize = 128 << 20;
 
 impl<S: CommitStore> App<S> {
     /// The application over what `store` holds. Open the store with [`crate::stores`].
@@ -71,7 +72,7 @@ impl<S: CommitStore> App<S> {
             head: ArcSwapOption::empty(),
             pending: Mutex::new(None),
             checks: Mutex::new(Checks::default()),
-            blocks: Mutex::new(LruCache::new(BLOCKS_REMEMBERED)),
+            blocks: Mutex::new(Cache::new(BLOCKS_REMEMBERED, BLOCK_BYTES_REMEMBERED)),
             store,
         };
         let version = app.store.durable()?;
@@ -125,6 +126,8 @@ impl<S: CommitStore> App<S> {
         let parts = BlockParts::read(&state)?;
         let version = Version { height: 0, root: EMPTY_ROOT };
         *self.pending.lock() = None;
+        // What was decoded was decoded under the names of a genesis that this one replaces.
+        self.decoder.clear();
         let state = StateView::Genesis(Arc::new(state));
         self.set_head(Head { version, state, info: Arc::new(info), parts })?;
         Ok(ChainInitialised { validators, app_hash: EMPTY_ROOT })
@@ -167,10 +170,11 @@ impl<S: CommitStore> App<S> {
             return Err(AppError::Order("commit without a finalized block".into()));
         };
         let record = BlockRecord { body: block.encode(), index: index(height, &block) };
+        let size = record.body.len();
         let version = self.store.commit(staged, record)?;
         self.publish(version)?;
         self.checks.lock().included(block.txs.iter().filter_map(|t| t.evm.as_ref().map(|e| e.hash)));
-        self.blocks.lock().put(height, Arc::new(block));
+        self.blocks.lock().put(height, Arc::new(block), size);
         Ok(Committed { version, retain_height: 0 })
     }
 
@@ -212,15 +216,12 @@ impl<S: CommitStore> App<S> {
         if let Some(block) = self.blocks.lock().get(&height) {
             return Ok(Some(block.clone()));
         }
-        let block = match self.store.record(height)? {
-            Some(record) => StoredBlock::decode(height, &record)?,
-            None => match self.genesis_block(height)? {
-                Some(block) => block,
-                None => return Ok(None),
-            },
+        // Genesis is made anew each time: it may still be replaced.
+        let Some(record) = self.store.record(height)? else {
+            return Ok(self.genesis_block(height)?.map(Arc::new));
         };
-        let block = Arc::new(block);
-        self.blocks.lock().put(height, block.clone());
+        let block = Arc::new(StoredBlock::decode(height, &record)?);
+        self.blocks.lock().put(height, block.clone(), record.len());
         Ok(Some(block))
     }
 
@@ -366,14 +367,15 @@ fn index_key(kind: u8, hash: &B256) -> Vec<u8> {
 }
 
 /// The block's look-ups: its transactions by CometBFT hash and, where they have receipts, by Ethereum hash; itself by
-/// both hashes.
+/// both hashes. Transactions that took nothing are absent (chain.md rule 14): the same bytes may come again, and must
+/// not hide where they ran.
 fn index(height: u64, block: &StoredBlock) -> Vec<IndexEntry> {
     let mut entries = Vec::with_capacity(2 * block.txs.len() + 2);
     let at = height.to_be_bytes();
     for hash in [block.hash, block.comet_hash] {
         entries.push(IndexEntry { key: index_key(b'b', &hash).into(), value: Bytes::copy_from_slice(&at) });
     }
-    for (i, tx) in (0u32..).zip(&block.txs) {
+    for (i, tx) in (0u32..).zip(&block.txs).filter(|(_, tx)| tx.result.gas_used > 0) {
         let value = Bytes::from([&at[..], &i.to_be_bytes()].concat());
         entries.push(IndexEntry { key: index_key(b't', &comet_hash(&tx.raw)).into(), value: value.clone() });
         if let Some(evm) = &tx.evm {

@@ -3,35 +3,36 @@
 //! Checks run over the newest committed state plus what earlier checks used up, and never wait for a block being
 //! executed. EVM code does not run here; native messages do not run either.
 use crate::api::{CheckKind, TxResult};
+use crate::cache::Cache;
 use crate::chain::ChainInfo;
 use crate::job::pay_fee;
 use crate::receipt::TxOutput;
 use crate::tx::{Decoder, Tx};
 use crate::view::StateView;
 use crate::AppError;
-use lru::LruCache;
 use module::{BlockContext, Error, TxContext, codes};
 use parking_lot::Mutex;
 use state::{Overlay, StateScan, WriteSet};
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use types::{Address, B256, Bytes, Coin, U256};
 use x_auth::ante::NativeTx;
 use x_evm::EvmTx;
 
 /// Ethereum transactions remembered between their check and their block, for `eth_getTransactionByHash`.
-const PENDING_MAX: NonZeroUsize = NonZeroUsize::new(16_384).expect("not zero");
+const PENDING_MAX: usize = 16_384;
+/// Their bytes, at most: what CometBFT's mempool holds by default.
+const PENDING_BYTES_MAX: usize = 64 << 20;
 
 /// What checks have used up since the last block.
 pub(crate) struct Checks<S> {
     base: Option<(StateView<S>, Arc<BlockContext>)>,
     writes: WriteSet,
-    pending: LruCache<B256, Bytes>,
+    pending: Cache<B256, Bytes>,
 }
 
 impl<S> Default for Checks<S> {
     fn default() -> Self {
-        Self { base: None, writes: WriteSet::new(), pending: LruCache::new(PENDING_MAX) }
+        Self { base: None, writes: WriteSet::new(), pending: Cache::new(PENDING_MAX, PENDING_BYTES_MAX) }
     }
 }
 
@@ -110,7 +111,7 @@ pub(crate) fn check<S: StateScan + Clone>(
     match &*tx {
         Tx::Ethereum(evm) => match check_ethereum(checks, evm, kind) {
             Ok(gas) => {
-                checks.lock().pending.put(evm.hash, evm.raw.clone());
+                checks.lock().pending.put(evm.hash, evm.raw.clone(), evm.raw.len());
                 TxResult { gas_wanted: gas, ..TxResult::default() }
             }
             Err(e) => {
@@ -160,7 +161,7 @@ fn check_ethereum<S: StateScan + Clone>(
     kind: CheckKind,
 ) -> Result<u64, Error> {
     let mut checks = checks.lock();
-    let known = kind == CheckKind::New && checks.pending.contains(&tx.hash);
+    let known = kind == CheckKind::New && checks.pending.peek(&tx.hash).is_some();
     checks.attempt(|block, state| {
         if known && x_auth::sequence(state, &tx.sender)? > tx.nonce() {
             return Err(Error::sdk(codes::TX_IN_MEMPOOL, "already known"));

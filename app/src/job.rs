@@ -83,7 +83,7 @@ impl Job for TxJob<'_> {
     }
 }
 
-fn nothing(output: TxOutput) -> Outcome<TxOutput> {
+pub(crate) fn nothing(output: TxOutput) -> Outcome<TxOutput> {
     Outcome { writes: WriteSet::new(), deferred: Vec::new(), output }
 }
 

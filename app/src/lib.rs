@@ -6,6 +6,7 @@
 
 mod api;
 mod app;
+mod cache;
 mod block;
 mod tx;
 mod job;

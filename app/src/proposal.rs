@@ -16,13 +16,13 @@ const TX_OVERHEAD: u64 = 6;
 
 impl<S: CommitStore> App<S> {
     /// ABCI `PrepareProposal`: orders `block.txs` by sender sequence and tip, packs by executing, and drops what
-    /// cannot run. Falls back to the candidates as they are, cut at `max_tx_bytes`, where it fails.
+    /// cannot run. Proposes an empty block, which is always good, where it fails.
     pub fn prepare_proposal(&self, block: &Block, max_tx_bytes: i64) -> Vec<Bytes> {
         match self.try_prepare(block, max_tx_bytes) {
             Ok(txs) => txs,
             Err(e) => {
-                tracing::error!(height = block.height, error = %e, "cannot build a proposal: passing candidates on");
-                within(block.txs.clone(), max_tx_bytes)
+                tracing::error!(height = block.height, error = %e, "cannot build a proposal: an empty block instead");
+                Vec::new()
             }
         }
     }
@@ -94,22 +94,19 @@ impl<S: CommitStore> App<S> {
         let head = self.head().map_err(|e| e.to_string())?;
         let params = x_auth::params(&head.state).map_err(|e| e.to_string())?;
         let rules = Rules { modules: &self.modules, config: &head.info.config, params: &params };
-        let intrinsic: Vec<u64> = block
+        let least: Vec<u64> = block
             .txs
             .par_iter()
             .enumerate()
             .map(|(i, raw)| {
                 let tx = self.decoder.decode(&rules, raw).map_err(|e| format!("transaction {i}: {e}"))?;
-                match &*tx {
-                    Tx::Ethereum(tx) => Ok(x_evm::intrinsic_gas(tx)),
-                    Tx::Native(tx) => Ok(tx.intrinsic_gas().min(tx.gas_limit)),
-                }
+                Ok(tx.least_gas())
             })
             .collect::<Result<_, String>>()?;
-        let gas = sum(intrinsic)?;
+        let gas = sum(least)?;
         let limit = head.info.gas_limit();
         if gas > limit {
-            return Err(format!("intrinsic gas of all transactions {gas}, block limit {limit}"));
+            return Err(format!("all transactions use at least {gas} gas, block limit {limit}"));
         }
         let bytes = sum(block.txs.iter().map(|tx| tx.len() as u64))?;
         let max = head.info.params.max_bytes;

@@ -1,5 +1,5 @@
 //! What depends on the order of transactions: block gas and its cut-off, Ethereum indexes, who is new.
-use crate::job::{Body, TxJob};
+use crate::job::{Body, TxJob, nothing};
 use crate::tx::Tx;
 use crate::receipt::{TxOutput, evm_data, evm_events};
 use executor::{Outcome, Settle};
@@ -29,9 +29,23 @@ impl Totals {
         let (height, time_s, gas_limit) = (block.height, block.time.unix(), block.gas_limit);
         Self { height, time_s, gas_limit, gas_used: 0, evm_gas_used: 0, evm_count: 0, log_count: 0, arrivals }
     }
+    fn left(&self) -> u64 {
+        self.gas_limit.saturating_sub(self.gas_used)
+    }
+    fn no_room(&self, limit: u64) -> Outcome<TxOutput> {
+        let log = format!("no block gas left to run tx: want {limit}, left {}: out of gas", self.left());
+        nothing(TxOutput::rejected("sdk", codes::OUT_OF_GAS, log, limit))
+    }
 }
 
 impl Settle<TxJob<'_>> for Totals {
+    /// What has no room is not run: a block's work is bounded by its gas, whatever its transactions ask for. The first
+    /// is run in any case, for the reason that names the limit.
+    fn skip(&mut self, _index: TxIndex, job: &TxJob<'_>) -> Option<Outcome<TxOutput>> {
+        let Body::Ready(tx, _) = &job.body else { return None };
+        let limit = tx.gas_limit();
+        (self.gas_used > 0 && limit > self.left()).then(|| self.no_room(limit))
+    }
     fn settle(
         &mut self,
         _index: TxIndex,
@@ -43,12 +57,8 @@ impl Settle<TxJob<'_>> for Totals {
         }
         // chain.md rule 13: included if and only if gas used so far and its limit fit.
         let limit = outcome.output.result.gas_wanted;
-        let left = self.gas_limit.saturating_sub(self.gas_used);
-        if limit > left {
-            outcome.writes.clear();
-            outcome.deferred.clear();
-            let log = format!("no block gas left to run tx: want {limit}, left {left}: out of gas");
-            outcome.output = TxOutput::rejected("sdk", codes::OUT_OF_GAS, log, limit);
+        if limit > self.left() {
+            *outcome = self.no_room(limit);
             return Ok(());
         }
         let output = &mut outcome.output;

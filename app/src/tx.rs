@@ -1,13 +1,12 @@
 //! Bytes to transactions: Ethereum envelopes to x-evm, all else to the native modules. Decoding is a pure function of
 //! the bytes and the chain's names, so its results are remembered (chain.md rule 18).
+use crate::cache::Cache;
 use crate::modules::Modules;
-use lru::LruCache;
 use module::{Error, codes};
 use parking_lot::Mutex;
 use prost::Message as _;
 use sha2::{Digest, Sha256};
 use state::{StateError, StateRead};
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use types::{B256, Bytes, ChainConfig, keccak256};
 use x_auth::ante::{NativeTx, Purpose, VerifyAt, prepare, verify};
@@ -23,6 +22,30 @@ pub(crate) enum Tx {
     Native(NativeTx),
 }
 
+impl Tx {
+    /// Gas at most.
+    pub(crate) fn gas_limit(&self) -> u64 {
+        match self {
+            Self::Ethereum(tx) => tx.gas_limit(),
+            Self::Native(tx) => tx.gas_limit,
+        }
+    }
+    /// Gas that it uses at least if it runs. Less than the intrinsic gas: refunds give back up to a fifth of what was
+    /// used (EIP-3529), and messages behind one that fails do not run.
+    pub(crate) fn least_gas(&self) -> u64 {
+        match self {
+            Self::Ethereum(tx) => {
+                let gas = x_evm::intrinsic_gas(tx);
+                gas - gas / 5
+            }
+            Self::Native(tx) => {
+                let first = tx.messages.first().map_or(0, |m| m.gas());
+                tx.size_gas().saturating_add(first).min(tx.gas_limit)
+            }
+        }
+    }
+}
+
 /// CometBFT's name of a transaction: sha256 of its bytes.
 pub(crate) fn comet_hash(raw: &[u8]) -> B256 {
     B256::from_slice(&Sha256::digest(raw))
@@ -30,12 +53,15 @@ pub(crate) fn comet_hash(raw: &[u8]) -> B256 {
 
 /// Bytes that have been decoded before are not decoded again: saves the recovery of the sender.
 pub(crate) struct Decoder {
-    seen: Mutex<LruCache<B256, Arc<Tx>>>,
-    good: Mutex<LruCache<B256, ()>>,
+    seen: Mutex<Cache<B256, Arc<Tx>>>,
+    good: Mutex<Cache<B256, ()>>,
 }
 
-/// Longer transactions are not remembered, so that the cache's memory is bounded by its count.
-const REMEMBER_BYTES_MAX: usize = 8 * 1024;
+/// Bytes of the transactions remembered, at most.
+const REMEMBER_BYTES_MAX: usize = 64 << 20;
+
+/// Counted for each beside its bytes: what a small one takes decoded.
+const REMEMBER_OVERHEAD: usize = 1024;
 
 impl std::fmt::Debug for Decoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -45,8 +71,11 @@ impl std::fmt::Debug for Decoder {
 
 impl Decoder {
     pub(crate) fn new(remember: usize) -> Self {
-        let size = NonZeroUsize::new(remember).unwrap_or(NonZeroUsize::MIN);
-        Self { seen: Mutex::new(LruCache::new(size)), good: Mutex::new(LruCache::new(size)) }
+        Self { seen: Mutex::new(Cache::new(remember, REMEMBER_BYTES_MAX)), good: Mutex::new(Cache::new(remember, REMEMBER_BYTES_MAX)) }
+    }
+    /// Forgets what was decoded.
+    pub(crate) fn clear(&self) {
+        self.seen.lock().clear();
     }
 
     /// Decodes `raw`; the error is the sender's.
@@ -58,9 +87,7 @@ impl Decoder {
             return Ok(tx.clone());
         }
         let tx = Arc::new(decode(rules, raw)?);
-        if raw.len() <= REMEMBER_BYTES_MAX {
-            self.seen.lock().put(hash, tx.clone());
-        }
+        self.seen.lock().put(hash, tx.clone(), raw.len() + REMEMBER_OVERHEAD);
         Ok(tx)
     }
 
@@ -82,7 +109,7 @@ impl Decoder {
             }
             let good = x_auth::verify_signature(key, sign_bytes, signature);
             if good {
-                self.good.lock().put(name, ());
+                self.good.lock().put(name, (), 0);
             }
             good
         })

@@ -81,8 +81,11 @@ pub struct Node {
 
 impl Node {
     pub fn start(genesis: &InitChain, threads: usize) -> Self {
+        Self::with(genesis, executor(threads))
+    }
+    pub fn with(genesis: &InitChain, executor: AnyExecutor) -> Self {
         let store = MemoryStore::new(Config::new(app::stores()));
-        let app = App::open(store, options(threads)).unwrap();
+        let app = App::open(store, Options { executor: Arc::new(executor), ..options(0) }).unwrap();
         app.init_chain(genesis).unwrap();
         Self { app, height: genesis.initial_height - 1 }
     }
