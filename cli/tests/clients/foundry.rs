@@ -1,10 +1,11 @@
 //! `cast` and `forge`.
-use crate::dev::{Dev, clients};
+use crate::node::Node;
+use crate::programs::clients;
 use serde_json::Value;
 
 #[test]
 fn cast_sends_and_reads_what_it_sent() {
-    let dev = Dev::start();
+    let dev = Node::dev();
     let (from, to, key) = (
         dev.hex(1),
         "0x00000000000000000000000000000000000a11ce",
@@ -73,7 +74,7 @@ fn cast_sends_and_reads_what_it_sent() {
 
 #[test]
 fn cast_is_refused_in_geths_words() {
-    let dev = Dev::start();
+    let dev = Node::dev();
     let (to, key) = (dev.hex(2), dev.key(1));
     let refused = |extra: &[&str], want: &str| {
         let said = dev.cast_fails(&[&["send", &to, "--value", "7", "--private-key", &key], extra].concat());
@@ -150,7 +151,7 @@ fn cast_is_refused_in_geths_words() {
 
 #[test]
 fn forge_deploys_an_erc20_that_cast_uses() {
-    let dev = Dev::start();
+    let dev = Node::dev();
     let (owner, friend, key) = (dev.hex(1), dev.hex(2), dev.key(1));
     let solc = clients().join("solc");
     let created = dev.forge(&[
@@ -239,7 +240,7 @@ fn forge_deploys_an_erc20_that_cast_uses() {
 
 #[test]
 fn forge_runs_a_script_of_many_transactions() {
-    let dev = Dev::start();
+    let dev = Node::dev();
     // One after the other: a nonce that skips one is refused.
     let said = dev.forge(&[
         "script",

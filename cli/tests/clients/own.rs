@@ -1,10 +1,10 @@
 //! `braidd`'s own commands, as a user types them.
-use crate::dev::Dev;
+use crate::node::Node;
 use serde_json::Value;
 use std::fs;
 
 /// What `eth_getBalance` and `braidd query bank balances` say, which is the same.
-fn balance(dev: &Dev, hex: &str, bech32: &str) -> String {
+fn balance(dev: &Node, hex: &str, bech32: &str) -> String {
     let eth = dev.cast(&["balance", hex]);
     for spelled in [hex, bech32] {
         let bank = dev.braidd(&format!("query bank balances {spelled}"));
@@ -20,7 +20,7 @@ fn balance(dev: &Dev, hex: &str, bech32: &str) -> String {
 
 #[test]
 fn a_bank_send_goes_between_a_bech32_and_a_hex_address() {
-    let dev = Dev::start();
+    let dev = Node::dev();
     let hex = "0x00000000000000000000000000000000000A11cE";
     let bech32 = types::bech32_address("braid", &hex.parse().unwrap());
     assert_eq!(balance(&dev, hex, &bech32), "0");
@@ -59,7 +59,7 @@ fn a_bank_send_goes_between_a_bech32_and_a_hex_address() {
 
 #[test]
 fn what_cannot_be_sent_is_said_with_its_value() {
-    let dev = Dev::start();
+    let dev = Node::dev();
     for (line, want) in [
         ("tx bank send dev1 dev2 10001braid -y", "insufficient funds"),
         (
@@ -99,7 +99,7 @@ fn what_cannot_be_sent_is_said_with_its_value() {
 
 #[test]
 fn evm_transactions_are_found_by_both_hashes() {
-    let dev = Dev::start();
+    let dev = Node::dev();
     let sent = dev.tx(&format!("evm send dev1 {} 1.5braid", dev.bech32(2)));
     let (comet, eth) = (
         sent["txhash"].as_str().unwrap(),
@@ -124,7 +124,7 @@ fn evm_transactions_are_found_by_both_hashes() {
 
 #[test]
 fn evm_deploys_and_calls_a_contract() {
-    let dev = Dev::start();
+    let dev = Node::dev();
     let code = fs::read_to_string(concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../workload/contracts/Token.hex"
@@ -173,7 +173,7 @@ fn evm_deploys_and_calls_a_contract() {
 
 #[test]
 fn stake_is_delegated_and_taken_back() {
-    let dev = Dev::start();
+    let dev = Node::dev();
     let operator = dev.operator();
     let validators = dev.braidd("query staking validators");
     let validator = &validators["validators"][0];
@@ -181,7 +181,7 @@ fn stake_is_delegated_and_taken_back() {
         (&validator["operator_address"], &validator["status"]),
         (&operator.as_str().into(), &"BOND_STATUS_BONDED".into())
     );
-    let tokens = |dev: &Dev| {
+    let tokens = |dev: &Node| {
         let shown = dev.braidd(&format!("query staking validator {operator}"));
         shown["validator"]["tokens"]
             .as_str()
@@ -233,7 +233,7 @@ fn stake_is_delegated_and_taken_back() {
 
 #[test]
 fn the_node_and_its_keys_are_shown() {
-    let dev = Dev::start();
+    let dev = Node::dev();
     let keys = dev.braidd("keys list");
     let names: Vec<_> = keys
         .as_array()

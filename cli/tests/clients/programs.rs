@@ -1,27 +1,11 @@
-//! A `braidd dev` of its own for each test, and the programs that are run against it.
-use cli::{DevAccount, dev_accounts};
+//! The programs that are run against a node, and their words.
+use crate::node::Node;
 use serde_json::Value;
-use std::fs::File;
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
-use tempfile::TempDir;
-
-/// A running chain; it ends with this value.
-pub(crate) struct Dev {
-    child: Child,
-    /// Kept open: the node's words would fail otherwise.
-    _words: BufReader<ChildStdout>,
-    pub(crate) dir: TempDir,
-    /// Ethereum JSON-RPC.
-    pub(crate) rpc: String,
-    /// CometBFT's RPC.
-    pub(crate) comet: String,
-    pub(crate) accounts: Vec<DevAccount>,
-}
+use std::process::{Command, Output, Stdio};
 
 /// The checkout.
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().into()
 }
 
@@ -66,7 +50,7 @@ fn native(program: &str) -> PathBuf {
 }
 
 /// What a program printed; a panic with all its words where it failed.
-fn good(command: &mut Command) -> String {
+pub(crate) fn good(command: &mut Command) -> String {
     let output = run(command);
     let (out, err) = words(&output);
     assert!(
@@ -85,6 +69,11 @@ fn bad(command: &mut Command) -> String {
     format!("{out}{err}")
 }
 
+/// What a program printed on its standard output, whether it failed or not.
+pub(crate) fn silent(mut command: Command) -> String {
+    words(&run(&mut command)).0
+}
+
 fn run(command: &mut Command) -> Output {
     command
         .stdin(Stdio::null())
@@ -97,54 +86,7 @@ fn words(output: &Output) -> (String, String) {
     (text(&output.stdout), text(&output.stderr))
 }
 
-impl Dev {
-    /// Starts a chain on free ports, in a folder of its own.
-    pub(crate) fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let log = File::create(dir.path().join("log")).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_braidd"));
-        command
-            .args(["dev", "--port", "0", "--comet-port", "0", "--home"])
-            .arg(dir.path().join("home"));
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let mut words = BufReader::new(child.stdout.take().unwrap());
-        let (mut rpc, mut comet, mut said) = (None, None, String::new());
-        loop {
-            let mut line = String::new();
-            if words.read_line(&mut line).unwrap() == 0 {
-                let log = std::fs::read_to_string(dir.path().join("log")).unwrap();
-                panic!("braidd dev ended with {}\n{said}{log}", child.wait().unwrap());
-            }
-            let url = |line: &str| {
-                line.split_whitespace()
-                    .find(|w| w.starts_with("http://"))
-                    .map(str::to_owned)
-            };
-            match line.as_str() {
-                l if l.starts_with("Ethereum JSON-RPC") => rpc = url(l),
-                l if l.starts_with("CometBFT RPC") => comet = url(l),
-                // The last line that it prints.
-                l if l.trim_start().starts_with("braidd query") => break,
-                _ => {}
-            }
-            said += &line;
-        }
-        let found = format!("no endpoint in\n{said}");
-        let (rpc, comet) = (rpc.expect(&found), comet.expect(&found));
-        Self {
-            child,
-            _words: words,
-            dir,
-            rpc,
-            comet,
-            accounts: dev_accounts(),
-        }
-    }
+impl Node {
     /// `0x…` of dev`i`'s private key.
     pub(crate) fn key(&self, i: usize) -> String {
         format!("0x{}", hex::encode(self.accounts[i].private_key))
@@ -237,17 +179,5 @@ impl Dev {
         ]);
         let said = good(&mut node);
         assert_eq!(said.trim(), "ok", "{name} did not come to its end: {said}");
-    }
-}
-
-impl Drop for Dev {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
-            eprintln!("the node said:\n{log}");
-        }
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
