@@ -1,7 +1,11 @@
 //! The law: a block run in parallel is the block run one transaction after another.
 mod common;
-use common::{Node, mix, seen};
-use workload::Weights;
+use common::{CHAIN_ID, Node, accounts, chain, executor, genesis_of, mix, operators, seen};
+use executor::{AnyExecutor, Faults};
+use state::CommitStore;
+use store::{Config, SledStore};
+use types::{Address, Bytes, U256};
+use workload::{Account, Chain, EthCall, Mix, Random, Weights};
 
 /// Runs generated blocks on all executors side by side; panics with the seed where they part.
 fn parallel_equals_serial(seed: u64, blocks: usize, size: usize, threads: &[usize]) {
@@ -18,28 +22,162 @@ fn parallel_equals_serial(seed: u64, blocks: usize, size: usize, threads: &[usiz
             failed += usize::from(tx.evm.as_ref().is_some_and(|e| !e.success));
         }
         for (threads, node) in &mut others {
-            let (have, other) = node.run(txs.clone());
-            let at = format!("BRAID_SEED={seed} block {block}, {threads} threads");
-            assert_eq!(seen(&have), seen(&want), "{at}");
-            assert_eq!(other, stored, "{at}");
-            assert_eq!(have.stats.fallbacks, 0, "{at}");
+            same(node, &txs, &want, &stored, &format!("BRAID_SEED={seed} block {block}, {threads} threads"));
         }
-        // Senders go on from what the chain says: refused transactions used no sequence.
-        for account in &mut mix.accounts {
-            account.sequence = serial.sequence(&account.address);
-        }
+        go_on(&mut mix.accounts, &serial);
     }
     assert!(included > blocks * size / 2, "seed {seed}: only {included} ran, {refused} were refused");
     assert!(refused > 0 && failed > 0, "seed {seed}: {refused} refused, {failed} failed");
 }
 
+/// Runs `txs` and compares all that anybody sees of them.
+fn same<S: CommitStore>(
+    node: &mut Node<S>,
+    txs: &[Bytes],
+    want: &app::Finalized,
+    stored: &app::StoredBlock,
+    at: &str,
+) {
+    let (have, other) = node.run(txs.to_vec());
+    assert_eq!(seen(&have), seen(want), "{at}");
+    assert_eq!(*other, *stored, "{at}");
+    assert_eq!(have.stats.fallbacks, 0, "{at}");
+}
+
+/// Senders go on from what the chain says: refused transactions used no sequence.
+fn go_on(accounts: &mut [Account], node: &Node) {
+    for account in accounts {
+        account.sequence = node.sequence(&account.address);
+    }
+}
+
+fn seeds(count: u64) -> Vec<u64> {
+    match std::env::var("BRAID_SEED") {
+        Ok(seed) => vec![seed.parse().unwrap()],
+        Err(_) => (1..=count).collect(),
+    }
+}
+
 #[test]
 fn generated_blocks_give_the_same_at_any_thread_count() {
-    let seeds = match std::env::var("BRAID_SEED") {
-        Ok(seed) => vec![seed.parse().unwrap()],
-        Err(_) => (1..=6).collect(),
-    };
-    for seed in seeds {
+    for seed in seeds(6) {
         parallel_equals_serial(seed, 4, 60, &[1, 2, 4, 8]);
     }
+}
+
+/// What the mix has not: delegated code, payments to oneself, to precompiles, to blocked addresses and to the
+/// proposer, who sends too, and accounts emptied to the last wei.
+fn odd(mix: &mut Mix, random: &mut Random) -> Bytes {
+    let chain = chain();
+    let count = mix.accounts.len();
+    // The first account operates the proposing validator.
+    let from = if random.chance(1, 4) { 0 } else { random.below(count) };
+    let (own, other) = (mix.accounts[from].address, random.below(count));
+    let pay = |to: Address, value: u64| EthCall { gas: 60_000, ..EthCall::pay(to, value) };
+    let small = random.next() % 100;
+    let precompile = Address::with_last_byte((1 + random.below(10)) as u8);
+    let module = x_auth::module_address(["fee_collector", "bonded_tokens_pool"][random.below(2)]);
+    let call = match random.below(9) {
+        0 => pay(own, small),
+        1 => pay(precompile, small),
+        2 => pay(module, small),
+        3 => pay(mix.accounts[0].address, small),
+        4 => EthCall::call(module, Bytes::new(), 60_000),
+        5 => {
+            // To itself over the bank, with another message that may fail.
+            let account = &mut mix.accounts[from];
+            let to = if random.chance(1, 3) { module } else { own };
+            let messages = vec![account.send(&chain, &own, 1), account.send(&chain, &to, 1)];
+            return account.native(&chain, messages, 400_000);
+        }
+        6 => {
+            // All but the fee, or a bit more or less: a race for the last wei.
+            let base = Chain { tip: 0, ..chain };
+            let value = U256::from(10u64.pow(18)) * U256::from(999) + U256::from(small);
+            let call = EthCall { value, ..EthCall::pay(mix.accounts[other].address, 0) };
+            return mix.accounts[from].eth(&base, &call);
+        }
+        _ => {
+            // EIP-7702: to the probe's code, to nothing, or to an account; one's own or another's authority.
+            let code = [mix.probe, Address::ZERO, mix.accounts[other].address][random.below(3)];
+            let mut authorizations = Vec::new();
+            for _ in 0..=random.below(3) {
+                let who = random.below(count);
+                let next = mix.accounts[who].sequence + u64::from(who == from) + u64::from(random.chance(1, 5));
+                authorizations.push(mix.accounts[who].authorize(&chain, code, next));
+                if who != from {
+                    mix.accounts[who].sequence = next + 1;
+                }
+            }
+            let to = mix.accounts[random.below(count)].address;
+            let data = workload::contracts::input("increment()", &[]);
+            let call = EthCall { to: Some(to), value: U256::from(small), data, gas: 300_000 };
+            let account = &mut mix.accounts[from];
+            let tx = account.delegating_at(&chain, account.sequence, &call, authorizations);
+            account.sequence += 1;
+            return x_evm::wrap(&tx, &chain.config);
+        }
+    };
+    mix.accounts[from].eth(&chain, &call)
+}
+
+/// A chain whose proposer is among the senders, with blocks that run full.
+fn odd_mix(seed: u64, max_gas: i64) -> (app::InitChain, Mix) {
+    let accounts = accounts(10);
+    let mut operators = operators(3);
+    operators[0] = accounts[0].address;
+    let genesis = genesis_of(&accounts, operators.clone(), max_gas);
+    (genesis, Mix::new(Chain::new(CHAIN_ID), accounts, operators, seed))
+}
+
+#[test]
+fn odd_blocks_near_the_gas_limit_give_the_same_on_disk_too() {
+    for seed in seeds(4) {
+        let (genesis, mut mix) = odd_mix(seed, 2_800_000);
+        let mut random = Random::new(seed);
+        let home = tempfile::tempdir().unwrap();
+        let disk = SledStore::open(home.path(), Config::new(app::stores())).unwrap();
+        let mut disk = Node::over(disk, &genesis, executor(4));
+        let mut serial = Node::start(&genesis, 0);
+        let mut others = [2, 8].map(|t| (t, Node::start(&genesis, t)));
+        let (mut full, mut delegated) = (0, 0);
+        for block in 0..5 {
+            let txs: Vec<Bytes> = if block == 0 {
+                mix.setup()
+            } else {
+                (0..70).map(|i| if i % 2 == 0 { odd(&mut mix, &mut random) } else { mix.block(1, &Weights::ALL)[0].clone() }).collect()
+            };
+            let (want, stored) = serial.run(txs.clone());
+            full += usize::from(block > 0) * want.results.iter().filter(|r| r.code == 11 && r.gas_used == 0).count();
+            delegated += stored.evm_receipts().filter(|r| r.tx_type == 4).count();
+            let at = format!("BRAID_SEED={seed} block {block}");
+            for (threads, node) in &mut others {
+                same(node, &txs, &want, &stored, &format!("{at}, {threads} threads"));
+            }
+            same(&mut disk, &txs, &want, &stored, &format!("{at}, on disk"));
+            go_on(&mut mix.accounts, &serial);
+        }
+        assert!(full > 0 && delegated > 3, "seed {seed}: {full} beyond the gas, {delegated} delegations");
+    }
+}
+
+#[test]
+fn without_validation_parallel_is_not_serial() {
+    // The property's own test: an executor that commits whatever was run first is found out.
+    let AnyExecutor::Parallel(parallel) = executor(4) else { unreachable!("four threads") };
+    let broken = parallel.with_faults(Faults { skip_validation: true, shuffle: Some(1), ..Faults::default() });
+    let found = (1..=5).any(|seed| {
+        let (genesis, mut mix) = mix(seed, 6);
+        let mut serial = Node::start(&genesis, 0);
+        let mut other = Node::with(&genesis, AnyExecutor::Parallel(broken.clone()));
+        [mix.setup(), mix.block(80, &Weights::ALL)].into_iter().any(|txs| {
+            let (want, _) = serial.run(txs.clone());
+            // It may well fail altogether.
+            let Ok(have) = other.app.finalize_block(&other.block(txs)) else { return true };
+            other.app.commit().unwrap();
+            other.height += 1;
+            seen(&have) != seen(&want)
+        })
+    });
+    assert!(found);
 }

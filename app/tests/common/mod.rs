@@ -33,6 +33,11 @@ pub fn one() -> U256 {
 }
 
 pub fn genesis(accounts: &[Account], validators: u8, max_gas: i64) -> InitChain {
+    genesis_of(accounts, operators(validators), max_gas)
+}
+
+/// Genesis with these operators: the first one's validator proposes the blocks of [`Node::block`].
+pub fn genesis_of(accounts: &[Account], operators: Vec<Address>, max_gas: i64) -> InitChain {
     let config = chain().config;
     let coin = |n: U256| Coin::new(n, &config.base_denom);
     let spec = GenesisSpec {
@@ -41,7 +46,7 @@ pub fn genesis(accounts: &[Account], validators: u8, max_gas: i64) -> InitChain 
             .iter()
             .map(|a| GenesisAccount { address: a.address, coins: vec![coin(one() * U256::from(1000))] })
             .collect(),
-        validators: operators(validators)
+        validators: operators
             .into_iter()
             .zip(1u8..)
             .map(|(who, i)| GenesisValidator::new(who, &format!("v{i}"), key(i), one() * U256::from(100)))
@@ -74,8 +79,8 @@ pub fn accounts(count: u64) -> Vec<Account> {
     accounts
 }
 
-pub struct Node {
-    pub app: App<MemoryStore>,
+pub struct Node<S: state::CommitStore = MemoryStore> {
+    pub app: App<S>,
     pub height: u64,
 }
 
@@ -84,7 +89,12 @@ impl Node {
         Self::with(genesis, executor(threads))
     }
     pub fn with(genesis: &InitChain, executor: AnyExecutor) -> Self {
-        let store = MemoryStore::new(Config::new(app::stores()));
+        Self::over(MemoryStore::new(Config::new(app::stores())), genesis, executor)
+    }
+}
+
+impl<S: state::CommitStore> Node<S> {
+    pub fn over(store: S, genesis: &InitChain, executor: AnyExecutor) -> Self {
         let app = App::open(store, Options { executor: Arc::new(executor), ..options(0) }).unwrap();
         app.init_chain(genesis).unwrap();
         Self { app, height: genesis.initial_height - 1 }

@@ -1,9 +1,8 @@
 //! Rules 7, 8, 13 and 15: blocks as a whole.
-use crate::common::{Node, accounts, chain, executor, genesis, operators};
+use crate::common::{Node, accounts, chain, genesis, operators};
 use alloy_eips::eip1559::{BaseFeeParams, calc_next_block_base_fee};
 use app::Block;
 use cosmrs::proto::Any;
-use executor::{AnyExecutor, Faults};
 use module::Vote;
 use types::{Address, B256, Bytes, U256, keccak256};
 use workload::{Account, EthCall};
@@ -263,34 +262,4 @@ fn proposals_beyond_bytes_or_gas_are_refused() {
     let proposed = node.app.prepare_proposal(&block, 1 << 20);
     assert_eq!(proposed.len(), 500_000 / 21_000);
     assert_eq!(node.app.process_proposal(&Block { txs: proposed, ..block }), Ok(()));
-}
-
-#[test]
-fn without_validation_parallel_is_not_serial() {
-    // The property's own test: an executor that commits whatever was run first is found out.
-    let broken = match executor(4) {
-        AnyExecutor::Parallel(parallel) => parallel.with_faults(Faults { skip_validation: true, shuffle: Some(1), ..Faults::default() }),
-        AnyExecutor::Serial => unreachable!("four threads"),
-    };
-    let found = (1..=5).any(|seed| {
-        let (genesis, mut mix) = crate::common::mix(seed, 6);
-        let mut serial = Node::start(&genesis, 0);
-        let mut other = Node::with(&genesis, AnyExecutor::Parallel(broken.clone()));
-        let setup = mix.setup();
-        let block = mix.block(80, &workload::Weights::ALL);
-        [setup, block].into_iter().any(|txs| {
-            let (want, _) = serial.run(txs.clone());
-            let block = other.block(txs);
-            // It may well fail altogether.
-            match other.app.finalize_block(&block) {
-                Err(_) => true,
-                Ok(have) => {
-                    other.app.commit().unwrap();
-                    other.height += 1;
-                    crate::common::seen(&have) != crate::common::seen(&want)
-                }
-            }
-        })
-    });
-    assert!(found);
 }
