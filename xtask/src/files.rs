@@ -3,8 +3,15 @@ use anyhow::{Context as _, Result, ensure};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Files that git tracks and those it would: nothing ignored. Paths are relative to `root`.
+/// Files that git tracks and those it would: nothing ignored. Paths are relative to `root`. An archive without git has
+/// all its files, built ones aside.
 pub(crate) fn tracked(root: &Path) -> Result<Vec<PathBuf>> {
+    if !root.join(".git").exists() {
+        let mut paths = Vec::new();
+        walk(root, Path::new(""), &mut paths)?;
+        paths.sort();
+        return Ok(paths);
+    }
     let mut git = Command::new("git");
     git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).current_dir(root);
     let output = git.output().context("run git: the list of files comes from it")?;
@@ -16,6 +23,22 @@ pub(crate) fn tracked(root: &Path) -> Result<Vec<PathBuf>> {
     paths.sort();
     paths.dedup();
     Ok(paths)
+}
+
+fn walk(root: &Path, folder: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
+    let entries = std::fs::read_dir(root.join(folder)).with_context(|| format!("read {}", folder.display()))?;
+    for entry in entries {
+        let entry = entry?;
+        let path = folder.join(entry.file_name());
+        let built = ["target", ".tools", "node_modules"].iter().any(|b| path.ends_with(b));
+        let kind = entry.file_type()?;
+        if kind.is_dir() && !built {
+            walk(root, &path, paths)?;
+        } else if kind.is_file() {
+            paths.push(path);
+        }
+    }
+    Ok(())
 }
 
 /// A line of a Rust file, without its comment.

@@ -16,7 +16,7 @@ pub(super) const LEVELS: &[&[&str]] = &[
     &["app"],
     &["rpc", "abci", "mempool"],
     &["node"],
-    &["testnet"],
+    &["testnet", "t8n"],
     &["cli"],
 ];
 
@@ -28,7 +28,7 @@ const SOLE_USERS: &[(&str, &[&str])] = &[
     ("store", &["node"]),
     ("sled", &["store"]),
     ("ics23", &["store"]),
-    ("revm", &["x-evm"]),
+    ("revm", &["x-evm", "t8n"]),
     ("tendermint-abci", &["abci"]),
     ("jsonrpsee", &["rpc"]),
     ("axum", &["rpc"]),
