@@ -106,6 +106,8 @@ struct Tally {
     skipped: Vec<String>,
     /// Between `successes:` and what follows: the words of tests that passed.
     quiet: bool,
+    /// Whose words those are.
+    speaker: String,
 }
 
 impl Tally {
@@ -123,8 +125,10 @@ impl Tally {
         if !self.quiet {
             return Some(line);
         }
-        if line.trim_start().starts_with("skipped") {
-            self.skipped.push(line);
+        if let Some(name) = line.strip_prefix("---- ").and_then(|l| l.strip_suffix(" stdout ----")) {
+            name.clone_into(&mut self.speaker);
+        } else if line.trim_start().starts_with("skipped") {
+            self.skipped.push(format!("{}: {}", self.speaker, line.trim()));
         }
         None
     }
@@ -143,10 +147,10 @@ mod tests {
     #[test]
     fn results_add_up_and_skips_are_told() {
         let mut tally = Tally::default();
-        let said = "running 2 tests\ntest a ... ok\n\nsuccesses:\n\n---- a stdout ----\nnoise\nskipped a: no file\n\nsuccesses:\n    a\n\ntest result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\nfailures:\n\n---- b stdout ----\npanicked\ntest result: FAILED. 3 passed; 1 failed; 0 ignored";
+        let said = "running 2 tests\ntest a ... ok\n\nsuccesses:\n\n---- a stdout ----\nnoise\nskipped: no file\n\nsuccesses:\n    a\n\ntest result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\nfailures:\n\n---- b stdout ----\npanicked\ntest result: FAILED. 3 passed; 1 failed; 0 ignored";
         let shown: Vec<String> = said.lines().filter_map(|l| tally.take(l.into())).collect();
         assert_eq!((tally.passed, tally.failed), (5, 1));
-        assert_eq!(tally.skipped, ["skipped a: no file"]);
+        assert_eq!(tally.skipped, ["a: skipped: no file"]);
         assert!(shown.contains(&"panicked".to_owned()) && !shown.contains(&"noise".to_owned()));
     }
 
