@@ -231,3 +231,51 @@ fn a_contract_reads_the_collectors_balance_exactly() {
     }
     assert_eq!(seen[0], seen[1]);
 }
+
+#[test]
+fn checks_and_queries_do_not_wait_for_a_block() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let mut all = accounts(40);
+    let mut waiting = all.split_off(36);
+    let node = Node::start(&genesis(&accounts(40), 1, 700_000_000), 1);
+    let chain = chain();
+    // Each runs until its 16 million gas are gone: JUMPDEST PUSH0 JUMP.
+    let burn = EthCall::create(vec![0x5b, 0x5f, 0x56], 16_000_000);
+    let txs = all.iter_mut().map(|a| a.eth(&chain, &burn)).collect();
+    let block = node.block(txs);
+    let (begun, done) = (AtomicBool::new(false), AtomicBool::new(false));
+    let mut rounds = 0;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            begun.store(true, Ordering::SeqCst);
+            let result = node.app.finalize_block(&block).unwrap();
+            done.store(true, Ordering::SeqCst);
+            assert!(result.results.iter().all(|r| r.gas_used == 16_000_000));
+        });
+        while !begun.load(Ordering::SeqCst) {
+            std::thread::yield_now();
+        }
+        let to = Address::repeat_byte(9);
+        for i in 0.. {
+            let who = &mut waiting[i % 4];
+            let eth = who.eth(&chain, &EthCall::pay(to, 1));
+            let send = who.send(&chain, &to, 1);
+            let native = who.native(&chain, vec![send], 300_000);
+            for tx in [eth, native] {
+                let checked = node.app.check_tx(&tx, CheckKind::New);
+                assert_eq!(checked.code, 0, "{}", checked.log);
+            }
+            let key = x_bank::balance_key(&who.address, "abraid");
+            let query = app::Query { path: "/store/bank/key".into(), data: key.bytes().to_vec().into(), ..Default::default() };
+            assert!(!node.app.query(&query).value.is_empty());
+            assert_eq!(node.app.pending_sequence(&who.address).unwrap(), who.sequence);
+            assert!(node.app.block(0).unwrap().is_some() && node.app.next_base_fee().is_ok());
+            assert_eq!((node.app.height(), node.app.find_tx(&common::hash(1)).unwrap().is_none()), (0, true));
+            if done.load(Ordering::SeqCst) {
+                break;
+            }
+            rounds += 1;
+        }
+    });
+    assert!(rounds >= 3, "{rounds} rounds while the block was executed");
+}
