@@ -9,9 +9,9 @@ export const key = needed("BRAID_KEY");
 /// A development account that the scripts pay.
 export const receiver = "0xa0Ee7A142d267C1f36714E4a8F75612F20a79720";
 
-/// Creation code of workload/contracts/Token.sol, without its argument.
-export const tokenCode = () =>
-  `0x${readFileSync(new URL("../workload/contracts/Token.hex", import.meta.url), "utf8").trim()}`;
+/// Creation code of one of workload/contracts, without arguments.
+export const code = (contract) =>
+  `0x${readFileSync(new URL(`../workload/contracts/${contract}.hex`, import.meta.url), "utf8").trim()}`;
 
 /// What the scripts need of the ERC-20's interface.
 export const tokenAbi = [

@@ -1,6 +1,6 @@
 // ethers v6: send, wait, deploy, call, logs, errors. It sends its requests in batches.
-import { Contract, ContractFactory, JsonRpcProvider, NonceManager, Wallet, parseEther } from "ethers";
-import { doing, fails, holds, key, receiver, rpc, run, same, tokenAbi, tokenCode } from "./common.mjs";
+import { Contract, ContractFactory, JsonRpcProvider, NonceManager, Wallet, WebSocketProvider, parseEther } from "ethers";
+import { code, doing, fails, holds, key, post, receiver, rpc, run, same, tokenAbi } from "./common.mjs";
 
 run(async () => {
   const provider = new JsonRpcProvider(rpc, undefined, { polling: true, pollingInterval: 100, cacheTimeout: -1 });
@@ -25,7 +25,7 @@ run(async () => {
   same("spent between the blocks", was - is, spent);
 
   doing("deploying the token");
-  const factory = new ContractFactory(tokenAbi, tokenCode(), wallet);
+  const factory = new ContractFactory(tokenAbi, code("Token"), wallet);
   const token = await factory.deploy(1000n);
   await token.waitForDeployment();
   same("supply", await token.balanceOf(wallet.address), 1000n);
@@ -46,13 +46,25 @@ run(async () => {
   holds("estimate", (await token.transfer.estimateGas(receiver, 1n)) > 21000n);
 
   doing("reverting");
-  const call = await fails("revert of a call", "InsufficientBalance", () => token.transfer.staticCall(receiver, 961n));
-  same("error", [call.code, call.revert.name, call.revert.args.toArray()], ["CALL_EXCEPTION", "InsufficientBalance", [960n, 961n]]);
+  const refused = await fails("revert of a call", "InsufficientBalance", () => token.transfer.staticCall(receiver, 961n));
+  same("error", [refused.code, refused.revert.name, refused.revert.args.toArray()], ["CALL_EXCEPTION", "InsufficientBalance", [960n, 961n]]);
   const estimate = await fails("revert of an estimate", "revert", () => token.transfer(receiver, 961n));
   same("error", estimate.code, "CALL_EXCEPTION");
   const failed = await token.transfer(receiver, 961n, { gasLimit: 100_000n });
   const mined = await fails("revert in a block", "reverted", () => failed.wait(1, 60_000));
   same("receipt", [mined.code, mined.receipt.status], ["CALL_EXCEPTION", 0]);
+
+  doing("reading reasons");
+  const probe = await new ContractFactory(["constructor()", "function fail(uint256)"], code("Probe"), wallet).deploy();
+  await probe.waitForDeployment();
+  const reasons = [[0n, "Error", "asked to"], [2n, "Panic", 1]];
+  for (const [which, name, argument] of reasons) {
+    const error = await fails(name, "revert", () => probe.fail.staticCall(which));
+    same("reason", [error.revert.name, error.revert.args[0]], [name, argument]);
+  }
+  const call = { to: await probe.getAddress(), data: probe.interface.encodeFunctionData("fail", [0n]) };
+  const { error } = (await post(rpc, { jsonrpc: "2.0", id: 1, method: "eth_call", params: [call, "latest"] })).body;
+  same("code and words", [error.code, error.message, error.data.slice(0, 10)], [3, "execution reverted: asked to", "0x08c379a0"]);
 
   doing("sending what is refused");
   // ethers tells these errors by their text.
@@ -76,5 +88,11 @@ run(async () => {
   await new Promise((resolve) => setTimeout(resolve, 500));
   await (await token.transfer(receiver, 1n)).wait(1, 60_000);
   same("event", await seen, [wallet.address, receiver, 1n]);
+
+  doing("asking over a WebSocket");
+  const socket = new WebSocketProvider(rpc.replace("http://", "ws://"));
+  same("block number", await socket.getBlockNumber(), await provider.getBlockNumber());
+  same("balance", await socket.getBalance(wallet.address), await provider.getBalance(wallet.address));
+  await socket.destroy();
   provider.destroy();
 });

@@ -4,7 +4,7 @@ import {
   parseAbi, parseEther, parseGwei,
 } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
-import { doing, fails, holds, key, receiver, rpc, run, same, tokenAbi, tokenCode } from "./common.mjs";
+import { code, doing, fails, holds, key, receiver, rpc, run, same, tokenAbi } from "./common.mjs";
 
 const abi = parseAbi(tokenAbi);
 const chain = defineChain({
@@ -48,7 +48,7 @@ run(async () => {
   }
 
   doing("deploying the token");
-  const deployed = await wait(await wallet.deployContract({ abi, bytecode: tokenCode(), args: [1000n] }));
+  const deployed = await wait(await wallet.deployContract({ abi, bytecode: code("Token"), args: [1000n] }));
   const token = deployed.contractAddress;
   same("contract address", token.toLowerCase(), getContractAddress({ from: account.address, nonce: BigInt(nonce + 3) }).toLowerCase());
   holds("code", (await reader.getCode({ address: token }))?.length > 100);
