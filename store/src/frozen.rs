@@ -44,7 +44,7 @@ impl Frozen {
             data: data.into(),
         };
         Ok(Proven {
-            value: tree.get(key.bytes()).cloned(),
+            value: tree.get(key.bytes()),
             ops: vec![
                 op("ics23:iavl", key.bytes(), tree.prove(key.bytes()).encode_to_vec()),
                 op(
@@ -71,7 +71,7 @@ impl Snapshot for Frozen {
 
 impl StateRead for Frozen {
     fn get(&self, key: &Key) -> Result<Option<Value>, StateError> {
-        Ok(self.tree(key.store())?.get(key.bytes()).cloned())
+        Ok(self.tree(key.store())?.get(key.bytes()))
     }
 }
 

@@ -1,4 +1,5 @@
 //! The versions held in RAM: the newest, on which blocks are staged, and a ring of older ones.
+use crate::iavl::{MAX_KEY_BYTES, MAX_VALUE_BYTES, MAX_VERSION};
 use crate::multistore::{Trees, app_hash};
 use crate::{Config, Frozen};
 use parking_lot::RwLock;
@@ -52,6 +53,7 @@ impl Versions {
     }
     /// `head` as the only version.
     pub(crate) fn from(head: Frozen, config: &Config) -> Self {
+        head.trees().values().for_each(crate::iavl::Tree::publish);
         let kept = VecDeque::from([(head, 0)]);
         let ring = Ring {
             kept,
@@ -99,6 +101,10 @@ impl Versions {
                 want: base.height + 1,
             });
         }
+        if height > MAX_VERSION {
+            let why = format!("height {height} is beyond what a node can hold: at most {MAX_VERSION}");
+            return Err(StoreError::Database(why));
+        }
         let mut trees = head.trees().clone();
         let nodes = apply(&mut trees, &changes, height)?;
         let version = Version {
@@ -135,6 +141,7 @@ impl Versions {
     }
     /// Makes `staged` the newest version, and drops what the ring has no room for.
     pub(crate) fn publish(&self, staged: &Staged) {
+        staged.next.trees().values().for_each(crate::iavl::Tree::publish);
         let mut dropped = Vec::new();
         let mut ring = self.ring.write();
         // Height 0 is there before the first commit only.
@@ -206,12 +213,39 @@ pub(crate) fn split<'a, 'b>(
     if let Some((store, _)) = by_store.iter().find(|(store, _)| !trees.contains_key(store)) {
         return Err(StoreError::NoStore(store.name().to_owned()));
     }
+    for (store, list) in &by_store {
+        check(*store, list, &trees[store])?;
+    }
     let mut rest = by_store.into_iter().peekable();
     let take = |(id, tree): (&state::StoreId, &'a mut crate::iavl::Tree)| {
         rest.next_if(|(store, _)| store == id)
             .map(|(_, changes)| (tree, changes))
     };
     Ok(trees.iter_mut().filter_map(take).collect())
+}
+
+/// Refuses what a tree cannot hold.
+fn check(store: state::StoreId, changes: &Changes<'_>, tree: &crate::iavl::Tree) -> Result<(), StoreError> {
+    let refuse = |why: String| Err(StoreError::Database(format!("store {}: {why}", store.name())));
+    let mut bytes = 0;
+    for (key, value) in changes {
+        let len = value.as_ref().map_or(0, Value::len);
+        if key.len() > MAX_KEY_BYTES {
+            return refuse(format!("a key has {} bytes, at most {MAX_KEY_BYTES}", key.len()));
+        }
+        if len > MAX_VALUE_BYTES {
+            return refuse(format!("a value has {len} bytes, at most {MAX_VALUE_BYTES}"));
+        }
+        bytes += (key.len() + len) as u64;
+    }
+    if !tree.has_room(changes.len() as u64, bytes) {
+        return refuse(format!(
+            "{} keys fill it: no room for {} changes",
+            tree.size(),
+            changes.len()
+        ));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

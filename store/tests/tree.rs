@@ -106,7 +106,7 @@ fn check_content(tree: &Tree, model: &Model, r: &mut SplitMix, keys: u64) {
     assert_eq!(scanned(tree, &[], None, false, usize::MAX), all);
     for _ in 0..20 {
         let key = r.below(keys).to_be_bytes()[r.below(8) as usize..].to_vec();
-        assert_eq!(tree.get(&key), model.get(&key));
+        assert_eq!(tree.get(&key).as_ref(), model.get(&key));
         let (start, end) = (key, r.below(keys).to_be_bytes()[r.below(8) as usize..].to_vec());
         let most = 1 + r.below(50) as usize;
         let mut want: Vec<_> = all

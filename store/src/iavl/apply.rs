@@ -1,52 +1,81 @@
 //! A block's sorted changes, applied and hashed.
 use super::Tree;
-use super::node::Node;
+use super::arena::{Arena, NIL, Place};
+use super::index::Move;
+use super::node::{Node, head};
+use super::work::{Pool, Work};
 use state::Value;
-use std::sync::Arc;
 
-/// From this many changes on, a block uses all cores: below, handing work over costs more than it saves.
+/// From this many changes on, work is shared among cores: below, handing it over costs more than it saves.
 const PARALLEL_CHANGES: usize = 256;
 /// Subtrees up to this height are not split further among cores: about 2^10 nodes, 0.1 ms of hashing.
 const SPLIT_ABOVE: u8 = 10;
 
-/// An update of a key that exists, with its leaf still to be found.
-pub(super) type Update<'a> = (&'a [u8], Value);
+/// A change, with its value in place.
+struct Op<'a> {
+    key: &'a [u8],
+    head: u64,
+    value: Option<(Place, &'a [u8])>,
+    /// Inserts and removes of what is there, found on the way.
+    structural: bool,
+}
 
 impl Tree {
     /// Applies `changes` as `version` and hashes. `changes` are sorted by key, one a key; `None` removes. Returns how
     /// many nodes are new: what keeping the version before this one costs.
     ///
     /// # Panics
-    /// Where keys are not strictly ascending.
+    /// Where keys are not strictly ascending, keys are longer than 65,535 bytes, or `version` is beyond 32 bits.
     pub fn apply(&mut self, changes: &[(&[u8], Option<Value>)], version: u64) -> u64 {
         assert!(
             changes.is_sorted_by(|a, b| a.0 < b.0),
             "changes come in key order, one a key"
         );
-        let parallel = changes.len() >= PARALLEL_CHANGES;
-        let mut there = vec![false; changes.len()];
-        if let Some(root) = &self.root {
-            find(root, changes, &mut there, parallel);
+        if changes.is_empty() {
+            return 0;
         }
-        let mut updates: Vec<Update<'_>> = Vec::with_capacity(changes.len());
-        let mut structural = Vec::new();
-        for ((key, value), there) in changes.iter().zip(there) {
-            match (value, there) {
-                (Some(value), true) => updates.push((key, value.clone())),
-                (None, false) => {}
-                _ => structural.push((key, value)),
+        let work = self.begin(version);
+        let lens = changes
+            .iter()
+            .filter_map(|(_, value)| value.as_ref())
+            .map(|v| v.len());
+        let mut places = work.arena.reserve(lens).into_iter();
+        let mut ops: Vec<Op<'_>> = changes
+            .iter()
+            .map(|(key, value)| Op {
+                key,
+                head: head(key),
+                value: value
+                    .as_deref()
+                    .map(|value| (places.next().expect("one a value"), value)),
+                structural: false,
+            })
+            .collect();
+        let pass = Pass {
+            arena: &work.arena,
+            version: work.version,
+        };
+        if work.root == NIL {
+            ops.iter_mut().for_each(|op| op.structural = op.value.is_some());
+        } else {
+            work.root = pass.update(&mut work.pool, work.root, &mut ops).0;
+        }
+        for op in ops.iter().filter(|op| op.structural) {
+            match op.value {
+                Some((place, value)) => {
+                    work.arena.fill(place, value);
+                    work.set(op.key, place);
+                }
+                None => work.remove(op.key),
             }
         }
-        for (key, value) in structural {
-            match value {
-                Some(value) => self.set(key, value.clone(), version),
-                None => self.remove(key, version),
-            };
+        let made = work.pool.made.inner.len() + work.pool.made.leaves.len();
+        if made == 0 && work.pool.gone.leaves.is_empty() {
+            self.forget();
+            return 0;
         }
-        match &mut self.root {
-            Some(root) => seal(root, &mut updates, version, parallel),
-            None => 0,
-        }
+        self.seal();
+        made as u64
     }
     /// Applies `changes` one by one in the order given, without hashing: several versions may follow each other before
     /// one [`Tree::seal`].
@@ -60,60 +89,119 @@ impl Tree {
     }
 }
 
-/// Marks the changes whose key is below `node`.
-fn find(node: &Node, changes: &[(&[u8], Option<Value>)], there: &mut [bool], parallel: bool) {
-    let Some((left, right)) = node.children() else {
-        for ((key, _), there) in changes.iter().zip(there) {
-            *there = **node.key() == **key;
+impl Work {
+    /// Hashes what is dirty.
+    pub(super) fn hash(&self) {
+        if self.root != NIL {
+            hash(&self.arena, self.root);
         }
-        return;
-    };
-    let split = changes.partition_point(|(key, _)| node.goes_left(key));
-    let ((low, high), (in_low, in_high)) = (changes.split_at(split), there.split_at_mut(split));
-    if parallel && low.len().min(high.len()) > PARALLEL_CHANGES {
-        rayon::join(
-            || find(left, low, in_low, true),
-            || find(right, high, in_high, true),
-        );
-        return;
-    }
-    if !low.is_empty() {
-        find(left, low, in_low, parallel);
-    }
-    if !high.is_empty() {
-        find(right, high, in_high, parallel);
     }
 }
 
-/// Carries `updates` to their leaves below `slot` and hashes what is new. Returns how many nodes that was.
-pub(super) fn seal(slot: &mut Arc<Node>, updates: &mut [Update<'_>], version: u64, parallel: bool) -> u64 {
-    if updates.is_empty() && !slot.dirty {
-        return 0;
-    }
-    let node = Arc::make_mut(slot);
-    if !updates.is_empty() {
-        node.version = version;
-    }
-    let split = updates.partition_point(|(key, _)| node.goes_left(key));
-    let wide = parallel && node.height > SPLIT_ABOVE;
-    let mut count = 1;
-    if let Some((left, right)) = node.children_mut() {
-        let (low, high) = updates.split_at_mut(split);
-        if wide && (left.dirty || !low.is_empty()) && (right.dirty || !high.is_empty()) {
-            let (a, b) = rayon::join(
-                || seal(left, low, version, true),
-                || seal(right, high, version, true),
-            );
-            count += a + b;
-        } else {
-            count += seal(left, low, version, parallel) + seal(right, high, version, parallel);
+struct Pass<'a> {
+    arena: &'a Arena,
+    version: u32,
+}
+
+impl Pass<'_> {
+    /// Carries the updates among `ops` to their leaves below `id`, and hashes on the way back up what no structural
+    /// change will touch; the rest is left dirty. Returns what takes the subtree's place, and whether structural
+    /// changes come.
+    fn update(&self, pool: &mut Pool, id: u32, ops: &mut [Op<'_>]) -> (u32, bool) {
+        let node = self.arena.node(id);
+        if node.is_leaf() {
+            return self.update_leaf(pool, id, &node, ops);
         }
-    } else if let [(key, value)] = updates {
-        assert!(**key == **node.key(), "an update ends at its own leaf");
-        node.set_value(std::mem::take(value));
-    } else {
-        assert!(updates.is_empty(), "one change a key");
+        let split = ops.partition_point(|op| self.arena.goes_left(op.key, op.head, &node));
+        let (low, high) = ops.split_at_mut(split);
+        let (left, right, structural);
+        let (left_hash, right_hash);
+        if low.is_empty() {
+            // Loaded before the way down, so that memory answers meanwhile.
+            (left, left_hash) = (node.left, self.arena.slot(node.left).hash());
+            (right, structural) = self.update(pool, node.right, high);
+            right_hash = self.arena.slot(right).hash();
+        } else if high.is_empty() {
+            (right, right_hash) = (node.right, self.arena.slot(node.right).hash());
+            (left, structural) = self.update(pool, node.left, low);
+            left_hash = self.arena.slot(left).hash();
+        } else {
+            let (a, b) = if low.len() + high.len() > PARALLEL_CHANGES {
+                let mut other = Pool::default();
+                let both = rayon::join(
+                    || self.update(pool, node.left, low),
+                    || self.update(&mut other, node.right, high),
+                );
+                pool.merge(other);
+                both
+            } else {
+                (
+                    self.update(pool, node.left, low),
+                    self.update(pool, node.right, high),
+                )
+            };
+            (left, right, structural) = (a.0, b.0, a.1 || b.1);
+            left_hash = self.arena.slot(left).hash();
+            right_hash = self.arena.slot(right).hash();
+        }
+        if (left, right) == (node.left, node.right) {
+            return (id, structural);
+        }
+        let mut new = Node {
+            left,
+            right,
+            version: self.version,
+            dirty: true,
+            ..node
+        };
+        if !structural {
+            new.hash_inner(&left_hash, &right_hash);
+        }
+        pool.lose(id, &node);
+        (pool.add(self.arena, &new), structural)
     }
-    node.rehash();
-    count
+
+    fn update_leaf(&self, pool: &mut Pool, id: u32, node: &Node, ops: &mut [Op<'_>]) -> (u32, bool) {
+        let (mut new, mut structural) = (id, false);
+        for op in ops {
+            let here = self.arena.order(op.key, op.head, node).is_eq();
+            match op.value {
+                Some((place, value)) if here => {
+                    self.arena.fill(place, value);
+                    let leaf = Node::leaf(node.key(), op.head, place, self.version);
+                    let mut leaf = Node {
+                        inserted: false,
+                        ..leaf
+                    };
+                    leaf.hash_leaf(op.key, value);
+                    pool.lose(id, node);
+                    new = pool.add(self.arena, &leaf);
+                    pool.moves.push(Move { old: id, new });
+                }
+                value => op.structural = value.is_some() || here,
+            }
+            structural |= op.structural;
+        }
+        (new, structural)
+    }
+}
+
+/// Hashes what is dirty at and below `id`.
+fn hash(arena: &Arena, id: u32) {
+    let mut node = arena.node(id);
+    if !node.dirty {
+        return;
+    }
+    if node.is_leaf() {
+        node.hash_leaf(&arena.read(node.key()), &arena.read(node.value()));
+    } else {
+        if node.height > SPLIT_ABOVE {
+            rayon::join(|| hash(arena, node.left), || hash(arena, node.right));
+        } else {
+            hash(arena, node.left);
+            hash(arena, node.right);
+        }
+        node.hash_inner(&arena.slot(node.left).hash(), &arena.slot(node.right).hash());
+    }
+    arena.slot(id).store(&node);
 }

@@ -1,6 +1,8 @@
 //! A tree as a stream of nodes in Go IAVL's export order (post-order: left, right, node), and back.
-use super::Tree;
-use super::node::Node;
+use super::arena::{Arena, NIL};
+use super::node::{Node, head};
+use super::work::{Pool, Work};
+use super::{MAX_KEY_BYTES, MAX_VALUE_BYTES, Tree};
 use state::{Control, Value};
 use std::sync::Arc;
 
@@ -33,6 +35,9 @@ pub enum ImportError {
         /// The height its children give.
         want: u8,
     },
+    /// A key, value, version or count that is too big for a node.
+    #[error("node at place {0} is beyond the tree's limits")]
+    Limit(u64),
     /// Keys that do not ascend.
     #[error("leaf at place {0} is not above the leaf before it")]
     Order(u64),
@@ -44,32 +49,50 @@ pub enum ImportError {
 impl Tree {
     /// Visits every node in export order, until told to break.
     pub fn export(&self, visit: &mut dyn FnMut(ExportNode) -> Control) -> Control {
-        fn walk(node: &Node, visit: &mut dyn FnMut(ExportNode) -> Control) -> Control {
-            if let Some((left, right)) = node.children() {
-                walk(left, visit)?;
-                walk(right, visit)?;
+        fn walk(arena: &Arena, id: u32, visit: &mut dyn FnMut(ExportNode) -> Control) -> Control {
+            let node = arena.node(id);
+            if !node.is_leaf() {
+                walk(arena, node.left, visit)?;
+                walk(arena, node.right, visit)?;
             }
-            let (key, value) = (Arc::clone(node.key()), node.value().cloned());
             visit(ExportNode {
-                key,
-                value,
-                version: node.version,
+                key: arena.read(node.key()).into(),
+                value: node.is_leaf().then(|| arena.read(node.value()).into()),
+                version: node.version.into(),
                 height: node.height,
             })
         }
-        self.root
-            .as_ref()
-            .map_or(Control::Continue(()), |root| walk(root, visit))
+        self.place()
+            .map_or(Control::Continue(()), |(arena, root)| walk(arena, root, visit))
     }
 }
 
 /// Builds a tree from its export. Inner keys are derived, so a stream may leave them out.
-#[derive(Default)]
 pub struct Importer {
-    /// Subtrees to be joined, each with its smallest key. As deep as the tree is high.
-    stack: Vec<(Arc<[u8]>, Arc<Node>)>,
+    work: Box<Work>,
+    /// Subtrees to be joined, each with its smallest leaf. As deep as the tree is high.
+    stack: Vec<(u32, u32)>,
     last: Option<Arc<[u8]>>,
     place: u64,
+}
+
+impl Default for Importer {
+    fn default() -> Self {
+        let arena = Arc::new(Arena::new());
+        let work = Work {
+            arena,
+            base: None,
+            root: NIL,
+            version: 0,
+            pool: Pool::default(),
+        };
+        Self {
+            work: Box::new(work),
+            stack: Vec::new(),
+            last: None,
+            place: 0,
+        }
+    }
 }
 
 impl std::fmt::Debug for Importer {
@@ -86,40 +109,67 @@ impl Importer {
         if self.last.as_ref().is_some_and(|last| *last >= key) {
             return Err(ImportError::Order(self.place));
         }
-        self.last = Some(Arc::clone(&key));
-        self.stack
-            .push((Arc::clone(&key), Node::leaf(key, value, version)));
+        if key.len() > MAX_KEY_BYTES || value.len() > MAX_VALUE_BYTES {
+            return Err(ImportError::Limit(self.place));
+        }
+        let version = self.version(version)?;
+        let Work { arena, pool, .. } = &mut *self.work;
+        let (at, value) = (arena.put(&key), arena.put(&value));
+        let id = pool.add(arena, &Node::leaf(at, head(&key), value, version));
+        self.last = Some(key);
+        self.stack.push((id, id));
         self.place += 1;
         Ok(())
     }
     /// Joins the two newest subtrees under a node of `height`.
     pub fn inner(&mut self, height: u8, version: u64) -> Result<(), ImportError> {
-        let place = self.place;
+        let (place, version) = (self.place, self.version(version)?);
         let (Some((split, right)), Some((smallest, left))) = (self.stack.pop(), self.stack.pop()) else {
             return Err(ImportError::Children(place));
         };
-        let node = Node::inner(split, left, right, version);
-        if node.height != height || node.balance().abs() > 1 {
+        let Work { arena, pool, .. } = &mut *self.work;
+        let (low, high) = (arena.node(left), arena.node(right));
+        let want = low.height.max(high.height) + 1;
+        if want != height || low.height.abs_diff(high.height) > 1 {
             return Err(ImportError::Height {
                 place,
                 have: height,
-                want: node.height,
+                want,
             });
         }
-        self.stack.push((smallest, node));
+        let inner = Node {
+            left,
+            right,
+            height,
+            size: low.size.checked_add(high.size).ok_or(ImportError::Limit(place))?,
+            version,
+            inserted: false,
+            ..arena.node(split)
+        };
+        let id = pool.add(arena, &inner);
+        self.stack.push((smallest, id));
         self.place += 1;
         Ok(())
     }
     /// The whole tree, hashed. Its root hash vouches for everything in it.
     pub fn finish(mut self) -> Result<Tree, ImportError> {
-        let root = self.stack.pop();
-        if !self.stack.is_empty() {
-            return Err(ImportError::Loose(self.stack.len() + 1));
+        if self.stack.len() > 1 {
+            return Err(ImportError::Loose(self.stack.len()));
         }
+        let Some((_, root)) = self.stack.pop() else {
+            return Ok(Tree::new());
+        };
+        self.work.root = root;
         let mut tree = Tree {
-            root: root.map(|(_, node)| node),
+            pin: None,
+            work: Some(self.work),
         };
         tree.seal();
         Ok(tree)
+    }
+    fn version(&mut self, version: u64) -> Result<u32, ImportError> {
+        let version = u32::try_from(version).map_err(|_| ImportError::Limit(self.place))?;
+        self.work.version = self.work.version.max(version);
+        Ok(version)
     }
 }

@@ -1,36 +1,69 @@
 //! An IAVL tree, byte for byte that of cosmos/iavl v1: the same hashes, rotations, versions and proofs.
 //!
-//! The tree is persistent: nodes are shared between versions by reference count, and an edit copies the path it
-//! touches. A clone of a [`Tree`] is one more reference to a root, so keeping an old version costs only the nodes that
-//! newer versions replaced.
+//! The tree is persistent: an edit copies the path it touches, into an arena that all versions of a store share
+//! (`arena.rs`). A [`Tree`] pins a version, and a clone is one more reference to it, so keeping an old version costs
+//! only the nodes that newer versions replaced (`pin.rs`).
 //!
-//! A block is applied in three steps ([`Tree::apply`], in `apply.rs`):
-//! 1. its sorted changes are split into *updates* of keys that exist and *structural* changes (inserts and removes);
+//! A block is applied in two steps ([`Tree::apply`], in `apply.rs`):
+//! 1. one pass from the root down carries *updates* of keys that exist to their leaves and hashes new nodes on the way
+//!    back up, on all cores where the block is big. It finds out which changes are *structural* (inserts and removes)
+//!    and leaves what they will touch unhashed;
 //! 2. structural changes run one by one in key order: the order decides the shape, so it is part of consensus
-//!    (`edit.rs`);
-//! 3. one pass from the root down carries the updates to their leaves and hashes every new node on the way back up, on
-//!    all cores where the block is big. Updates commute with structural changes: they move nothing, and a path node is
-//!    remade at this version whichever comes first.
+//!    (`work.rs`). What they made is hashed.
+//!
+//! Updates commute with structural changes: they move nothing, and a path node is remade at this version whichever
+//! comes first.
 
+mod chunks;
 mod node;
-mod edit;
+mod arena;
+mod pin;
+mod index;
+mod work;
 mod apply;
 mod scan;
 mod proof;
 mod export;
 
 pub use export::{ExportNode, ImportError, Importer};
-
-use node::Node;
 pub(crate) use node::put_uvarint;
+
+use arena::{Arena, NIL};
+use index::Answer;
+use node::{Node, head};
+use pin::Pinned;
 use state::{EMPTY_ROOT, Value};
 use std::fmt;
 use std::sync::Arc;
+use work::{Pool, Work};
+
+/// Longer keys are refused: a node has 16 bits for the length.
+pub(crate) const MAX_KEY_BYTES: usize = u16::MAX as usize;
+/// Longer values are refused: a node has 32 bits for the length.
+pub(crate) const MAX_VALUE_BYTES: usize = u32::MAX as usize;
+/// Later versions are refused: a node has 32 bits for its version (at a block a second, 136 years).
+pub(crate) const MAX_VERSION: u64 = u32::MAX as u64;
 
 /// One module's tree at one version.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Tree {
-    root: Option<Arc<Node>>,
+    pin: Option<Arc<Pinned>>,
+    /// Edits since.
+    work: Option<Box<Work>>,
+}
+
+impl Clone for Tree {
+    /// One more reference to this version.
+    ///
+    /// # Panics
+    /// Where edits were made with [`Tree::set`] or [`Tree::remove`] and not sealed since.
+    fn clone(&self) -> Self {
+        assert!(self.work.is_none(), "a tree is sealed before it is cloned");
+        Self {
+            pin: self.pin.clone(),
+            work: None,
+        }
+    }
 }
 
 impl fmt::Debug for Tree {
@@ -42,62 +75,162 @@ impl fmt::Debug for Tree {
     }
 }
 
+/// What a store's memory holds, all versions together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes of nodes.
+    pub nodes: u64,
+    /// Bytes of keys and values.
+    pub bytes: u64,
+    /// Bytes of the index of the newest version.
+    pub index: u64,
+}
+
 impl Tree {
     /// The tree without content.
     pub const fn new() -> Self {
-        Self { root: None }
+        Self {
+            pin: None,
+            work: None,
+        }
+    }
+    /// Where it lies; `None` for an empty tree.
+    fn place(&self) -> Option<(&Arena, u32)> {
+        let (arena, root) = match (&self.work, &self.pin) {
+            (Some(work), _) => (&work.arena, work.root),
+            (None, Some(pin)) => (&pin.arena, pin.root),
+            (None, None) => return None,
+        };
+        (root != NIL).then_some((arena, root))
+    }
+    fn root(&self) -> Option<Node> {
+        self.place().map(|(arena, root)| arena.node(root))
     }
     /// How many keys it has.
     pub fn size(&self) -> u64 {
-        self.root.as_ref().map_or(0, |n| n.size)
+        self.root().map_or(0, |n| n.size.into())
     }
     /// Edges from the root to the deepest leaf; 0 for an empty tree as well.
     pub fn height(&self) -> u8 {
-        self.root.as_ref().map_or(0, |n| n.height)
+        self.root().map_or(0, |n| n.height)
     }
     /// The root hash: sha256 of nothing where the tree is empty.
     ///
     /// # Panics
     /// Where edits were made with [`Tree::set`] or [`Tree::remove`] and not sealed since.
     pub fn hash(&self) -> [u8; 32] {
-        let Some(root) = &self.root else { return EMPTY_ROOT };
-        assert!(!root.dirty, "a tree is sealed before its hash is read");
-        root.hash
+        assert!(self.work.is_none(), "a tree is sealed before its hash is read");
+        self.root().map_or(EMPTY_ROOT, |root| root.hash)
     }
     /// The value under `key`.
-    pub fn get(&self, key: &[u8]) -> Option<&Value> {
-        let mut node = self.root.as_ref()?;
-        while let Some((left, right)) = node.children() {
-            node = if node.goes_left(key) { left } else { right };
-        }
-        if **node.key() == *key { node.value() } else { None }
+    pub fn get(&self, key: &[u8]) -> Option<Value> {
+        let (arena, root) = self.place()?;
+        let index = arena
+            .index
+            .get()
+            .zip(self.pin.as_ref().filter(|_| self.work.is_none()));
+        let leaf = match index.map_or(Answer::Unknown, |(index, pin)| index.find(pin, key, head(key))) {
+            Answer::Leaf(leaf) => leaf,
+            Answer::Absent => return None,
+            Answer::Unknown => work::find(arena, root, key)?,
+        };
+        Some(arena.read(arena.node(leaf).value()).into())
     }
     /// Sets `key`, as part of `version`. Returns whether the key was there.
+    ///
+    /// # Panics
+    /// Where `key` is longer than 65,535 bytes, `value` than 32 bits say, or `version` is beyond 32 bits.
     pub fn set(&mut self, key: &[u8], value: Value, version: u64) -> bool {
-        match &mut self.root {
-            None => {
-                self.root = Some(Node::leaf(key.into(), value, version));
-                false
-            }
-            Some(root) => edit::set(root, key, value, version),
-        }
+        let work = self.begin(version);
+        let value = work.arena.put(&value);
+        work.set(key, value)
     }
     /// Removes `key`, as part of `version`. Returns whether it was there; a miss leaves the tree untouched.
     pub fn remove(&mut self, key: &[u8], version: u64) -> bool {
-        if self.get(key).is_none() {
+        if self
+            .place()
+            .and_then(|(arena, root)| work::find(arena, root, key))
+            .is_none()
+        {
             return false;
         }
-        match &mut self.root {
-            Some(root) if root.height > 0 => edit::remove(root, key, version),
-            _ => self.root = None,
-        }
+        self.begin(version).remove(key);
         true
     }
     /// Hashes what [`Tree::set`] and [`Tree::remove`] changed, and returns the root hash.
     pub fn seal(&mut self) -> [u8; 32] {
-        if let Some(root) = &mut self.root {
-            apply::seal(root, &mut [], 0, true);
+        if let Some(mut work) = self.work.take() {
+            work.hash();
+            let pool = std::mem::take(&mut work.pool);
+            work.arena.give_nodes(&pool.spare);
+            let base = work.base.take();
+            self.pin = Some(Pinned::new(
+                Arc::clone(&work.arena),
+                base,
+                work.root,
+                work.version,
+                pool,
+            ));
         }
         self.hash()
+    }
+    /// What its memory holds, all versions together.
+    pub fn usage(&self) -> Usage {
+        let Some(pin) = &self.pin else {
+            return Usage::default();
+        };
+        let (nodes, bytes) = pin.arena.bytes();
+        let index = pin.arena.index.get().map_or(0, index::Index::bytes);
+        Usage { nodes, bytes, index }
+    }
+    /// Whether its memory has room for `changes` with `bytes` of keys and values: every change may remake a path.
+    pub(crate) fn has_room(&self, changes: u64, bytes: u64) -> bool {
+        /// Nodes a change may make: a path and its rotations.
+        const PATH: u64 = 128;
+        /// What a change may waste: lengths are rounded up.
+        const WASTE: u64 = 32;
+        let (nodes, words) = self
+            .pin
+            .as_ref()
+            .map_or((1 << 28, 1 << 31), |pin| pin.arena.room());
+        // Tasks take nodes in batches, and the path to the root is shared: this is far more than is needed.
+        changes.saturating_mul(PATH).saturating_add(1 << 20) < nodes
+            && (bytes / 8).saturating_add(changes.saturating_mul(WASTE)) < words
+    }
+    /// Makes this version the one that latest reads are answered from. It is the one staged last on the version
+    /// published before.
+    pub(crate) fn publish(&self) {
+        if let Some(pin) = &self.pin {
+            pin.publish();
+        }
+    }
+    /// The work under way, as part of `version`.
+    fn begin(&mut self, version: u64) -> &mut Work {
+        let version = u32::try_from(version).expect("versions are checked where blocks come in");
+        let pin = &self.pin;
+        let work = self.work.get_or_insert_with(|| {
+            let (arena, root) = match pin {
+                Some(pin) => {
+                    if pin.arena.index.get().is_none() {
+                        pin.join();
+                    }
+                    (Arc::clone(&pin.arena), pin.root)
+                }
+                None => (Arc::new(Arena::new()), NIL),
+            };
+            Box::new(Work {
+                arena,
+                base: pin.clone(),
+                root,
+                version,
+                pool: Pool::default(),
+            })
+        });
+        work.version = version;
+        work
+    }
+    /// Undoes the work under way.
+    fn forget(&mut self) {
+        self.work = None;
     }
 }

@@ -1,153 +1,180 @@
-//! A node of the tree, and how it is hashed (cosmos/iavl `node.go`, `writeHashBytes`).
+//! A node of the tree, how it is packed into a cache line, and how it is hashed (cosmos/iavl `node.go`,
+//! `writeHashBytes`).
+use super::arena::Place;
 use sha2::{Digest, Sha256};
-use state::Value;
-use std::cmp::Ordering;
-use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
-#[derive(Clone)]
+/// A node as it lies in memory: hash, first key bytes, children or value, key and height, size and version.
+#[derive(Default)]
+#[repr(align(64))]
+pub(super) struct Slot([AtomicU64; 8]);
+
+/// Changed since it was last hashed. A dirty node's ancestors are dirty, and one block's work owns them all.
+const DIRTY: u64 = 1;
+/// A leaf made by an insert: the key came with it.
+const INSERTED: u64 = 2;
+
+/// A node as it is worked with.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Node {
     /// Meaningless while `dirty`.
     pub(super) hash: [u8; 32],
-    pub(super) version: u64,
-    /// How many leaves lie at or below.
-    pub(super) size: u64,
-    pub(super) height: u8,
-    /// Changed since it was last hashed. A dirty node's ancestors are dirty.
-    pub(super) dirty: bool,
-    /// A leaf's key; an inner node's smallest key of the right subtree.
-    key: Arc<[u8]>,
     /// The key's first bytes: most comparisons end here, without a look at the key elsewhere in memory.
-    head: u64,
-    body: Body,
+    pub(super) head: u64,
+    /// A leaf's value lies here.
+    pub(super) left: u32,
+    /// The length of a leaf's value.
+    pub(super) right: u32,
+    /// A leaf's key; an inner node's smallest key of the right subtree, which is that leaf's.
+    pub(super) key_at: u32,
+    pub(super) key_len: u16,
+    pub(super) height: u8,
+    pub(super) dirty: bool,
+    pub(super) inserted: bool,
+    /// How many leaves lie at or below.
+    pub(super) size: u32,
+    pub(super) version: u32,
 }
 
-#[derive(Clone)]
-enum Body {
-    Leaf(Value),
-    Inner(Arc<Node>, Arc<Node>),
+impl Slot {
+    pub(super) fn load(&self) -> Node {
+        let [head, link, key, rest] = [4, 5, 6, 7].map(|i| self.0[i].load(Relaxed));
+        Node {
+            hash: self.hash(),
+            head,
+            left: (link >> 32) as u32,
+            right: link as u32,
+            key_at: (key >> 32) as u32,
+            key_len: (key >> 16) as u16,
+            height: (key >> 8) as u8,
+            dirty: key & DIRTY > 0,
+            inserted: key & INSERTED > 0,
+            size: (rest >> 32) as u32,
+            version: rest as u32,
+        }
+    }
+    pub(super) fn hash(&self) -> [u8; 32] {
+        let mut hash = [0; 32];
+        for (to, word) in hash.chunks_exact_mut(8).zip(&self.0) {
+            to.copy_from_slice(&word.load(Relaxed).to_ne_bytes());
+        }
+        hash
+    }
+    pub(super) fn store(&self, node: &Node) {
+        for (from, word) in node.hash.chunks_exact(8).zip(&self.0) {
+            word.store(u64::from_ne_bytes(from.try_into().expect("8 bytes")), Relaxed);
+        }
+        let flags = u64::from(node.dirty) * DIRTY + u64::from(node.inserted) * INSERTED;
+        let key = u64::from(node.key_at) << 32
+            | u64::from(node.key_len) << 16
+            | u64::from(node.height) << 8
+            | flags;
+        self.0[4].store(node.head, Relaxed);
+        self.0[5].store(u64::from(node.left) << 32 | u64::from(node.right), Relaxed);
+        self.0[6].store(key, Relaxed);
+        self.0[7].store(u64::from(node.size) << 32 | u64::from(node.version), Relaxed);
+    }
+    pub(super) fn height(&self) -> u8 {
+        (self.0[6].load(Relaxed) >> 8) as u8
+    }
+    pub(super) fn version(&self) -> u32 {
+        self.0[7].load(Relaxed) as u32
+    }
 }
 
 impl Node {
-    pub(super) fn leaf(key: Arc<[u8]>, value: Value, version: u64) -> Arc<Self> {
-        let (head, body) = (head(&key), Body::Leaf(value));
-        Arc::new(Self {
+    pub(super) fn leaf(key: Place, head: u64, value: Place, version: u32) -> Self {
+        Self {
             hash: [0; 32],
-            version,
+            head,
+            left: value.at,
+            right: value.len,
+            key_at: key.at,
+            key_len: u16::try_from(key.len).expect("lengths are checked where changes come in"),
+            height: 0,
+            dirty: true,
+            inserted: true,
             size: 1,
-            height: 0,
-            dirty: true,
-            key,
-            head,
-            body,
-        })
-    }
-    pub(super) fn inner(key: Arc<[u8]>, left: Arc<Self>, right: Arc<Self>, version: u64) -> Arc<Self> {
-        let (head, body) = (head(&key), Body::Inner(left, right));
-        let mut node = Self {
-            hash: [0; 32],
             version,
-            size: 0,
-            height: 0,
-            dirty: true,
-            key,
-            head,
-            body,
+        }
+    }
+    pub(super) fn key(&self) -> Place {
+        Place {
+            at: self.key_at,
+            len: self.key_len.into(),
+        }
+    }
+    /// A leaf's value.
+    pub(super) fn value(&self) -> Place {
+        Place {
+            at: self.left,
+            len: self.right,
+        }
+    }
+    pub(super) fn is_leaf(&self) -> bool {
+        self.height == 0
+    }
+    /// `varint(height) | varint(size) | varint(version)`: what every hash starts with. Returns how long it is.
+    pub(super) fn prefix(&self, out: &mut [u8; 96]) -> usize {
+        let mut len = 0;
+        for n in [u64::from(self.height), self.size.into(), self.version.into()] {
+            // Go's `PutVarint` of a number that is not negative: zig-zag, then LEB128.
+            let mut n = n << 1;
+            while n >= 0x80 {
+                out[len] = n as u8 | 0x80;
+                (n, len) = (n >> 7, len + 1);
+            }
+            out[len] = n as u8;
+            len += 1;
+        }
+        len
+    }
+    /// Sets an inner node's hash.
+    pub(super) fn hash_inner(&mut self, left: &[u8; 32], right: &[u8; 32]) {
+        let mut bytes = [0; 96];
+        let len = self.prefix(&mut bytes);
+        bytes[len] = 32;
+        bytes[len + 1..len + 33].copy_from_slice(left);
+        bytes[len + 33] = 32;
+        bytes[len + 34..len + 66].copy_from_slice(right);
+        self.hash = Sha256::digest(&bytes[..len + 66]).into();
+        self.dirty = false;
+    }
+    /// Sets a leaf's hash.
+    pub(super) fn hash_leaf(&mut self, key: &[u8], value: &[u8]) {
+        let mut prefix = [0; 96];
+        let mut len = self.prefix(&mut prefix);
+        let mut n = key.len();
+        while n >= 0x80 {
+            prefix[len] = n as u8 | 0x80;
+            (n, len) = (n >> 7, len + 1);
+        }
+        prefix[len] = n as u8;
+        len += 1;
+        let value: [u8; 32] = Sha256::digest(value).into();
+        let whole = len + key.len() + 33;
+        let mut bytes = [0; 256];
+        self.hash = if whole <= bytes.len() {
+            bytes[..len].copy_from_slice(&prefix[..len]);
+            bytes[len..len + key.len()].copy_from_slice(key);
+            bytes[whole - 33] = 32;
+            bytes[whole - 32..whole].copy_from_slice(&value);
+            Sha256::digest(&bytes[..whole]).into()
+        } else {
+            let hash = Sha256::new().chain_update(&prefix[..len]).chain_update(key);
+            hash.chain_update([32]).chain_update(value).finalize().into()
         };
-        node.measure();
-        Arc::new(node)
-    }
-    pub(super) fn key(&self) -> &Arc<[u8]> {
-        &self.key
-    }
-    pub(super) fn set_key(&mut self, key: Arc<[u8]>) {
-        (self.head, self.key) = (head(&key), key);
-    }
-    /// How `key` stands to this node's.
-    pub(super) fn order(&self, key: &[u8]) -> Ordering {
-        head(key).cmp(&self.head).then_with(|| key.cmp(&self.key))
-    }
-    /// Whether the way to `key` leads left.
-    pub(super) fn goes_left(&self, key: &[u8]) -> bool {
-        self.order(key) == Ordering::Less
-    }
-    pub(super) fn value(&self) -> Option<&Value> {
-        match &self.body {
-            Body::Leaf(value) => Some(value),
-            Body::Inner(..) => None,
-        }
-    }
-    pub(super) fn children(&self) -> Option<(&Arc<Self>, &Arc<Self>)> {
-        match &self.body {
-            Body::Leaf(_) => None,
-            Body::Inner(left, right) => Some((left, right)),
-        }
-    }
-    pub(super) fn children_mut(&mut self) -> Option<(&mut Arc<Self>, &mut Arc<Self>)> {
-        match &mut self.body {
-            Body::Leaf(_) => None,
-            Body::Inner(left, right) => Some((left, right)),
-        }
-    }
-    pub(super) fn set_value(&mut self, value: Value) {
-        self.body = Body::Leaf(value);
-    }
-    /// Recomputes height and size from the children.
-    pub(super) fn measure(&mut self) {
-        if let Body::Inner(left, right) = &self.body {
-            self.height = left.height.max(right.height) + 1;
-            self.size = left.size + right.size;
-        }
-    }
-    /// Left height minus right height.
-    pub(super) fn balance(&self) -> i32 {
-        self.children().map_or(0, |(left, right)| {
-            i32::from(left.height) - i32::from(right.height)
-        })
-    }
-    /// `varint(height) | varint(size) | varint(version)`: what every hash starts with.
-    pub(super) fn prefix(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(96);
-        put_varint(&mut out, u64::from(self.height));
-        put_varint(&mut out, self.size);
-        put_varint(&mut out, self.version);
-        out
-    }
-    /// Hashes this node; the children must be clean.
-    pub(super) fn rehash(&mut self) {
-        let mut bytes = self.prefix();
-        match &self.body {
-            Body::Leaf(value) => {
-                put_uvarint(&mut bytes, self.key.len() as u64);
-                bytes.extend_from_slice(&self.key);
-                bytes.push(32);
-                bytes.extend_from_slice(&Sha256::digest(value));
-            }
-            Body::Inner(left, right) => {
-                bytes.push(32);
-                bytes.extend_from_slice(&left.hash);
-                bytes.push(32);
-                bytes.extend_from_slice(&right.hash);
-            }
-        }
-        self.hash = Sha256::digest(&bytes).into();
         self.dirty = false;
     }
 }
 
 /// The first 8 bytes as a number that sorts as they do; a shorter key is filled up with zeros, and so ties.
-fn head(key: &[u8]) -> u64 {
+pub(super) fn head(key: &[u8]) -> u64 {
     let mut bytes = [0; 8];
     let len = key.len().min(8);
     bytes[..len].copy_from_slice(&key[..len]);
     u64::from_be_bytes(bytes)
-}
-
-/// Makes the node under `slot` part of `version` and writable: in place where no other version uses it, else a copy.
-pub(super) fn own(slot: &mut Arc<Node>, version: u64) -> &mut Node {
-    let node = Arc::make_mut(slot);
-    node.version = version;
-    node.dirty = true;
-    node
 }
 
 /// Unsigned LEB128.
@@ -157,9 +184,4 @@ pub(crate) fn put_uvarint(out: &mut Vec<u8>, mut n: u64) {
         n >>= 7;
     }
     out.push(n as u8);
-}
-
-/// Go's `PutVarint` of a number that is not negative: zig-zag, then LEB128.
-fn put_varint(out: &mut Vec<u8>, n: u64) {
-    put_uvarint(out, n << 1);
 }

@@ -3,7 +3,8 @@
 //! The ICS-23 verifiers refuse an existence proof with an empty value, and so also a non-membership proof beside one.
 //! The SDK's layout stores some empty values: their proofs are the SDK's bytes all the same, and cannot be verified.
 use super::Tree;
-use super::node::Node;
+use super::arena::Arena;
+use super::node::{Node, head};
 use ics23::commitment_proof::Proof;
 use ics23::{CommitmentProof, ExistenceProof, HashOp, InnerOp, LeafOp, LengthOp, NonExistenceProof};
 
@@ -14,9 +15,8 @@ impl Tree {
         let proof = match self.existence(key) {
             Some(proof) => Proof::Exist(proof),
             None => {
-                let (mut left, mut right) = (None, None);
-                self.scan_neighbours(key, &mut left, &mut right);
-                let prove = |key: Option<&[u8]>| key.and_then(|key| self.existence(key));
+                let (left, right) = self.neighbours(key);
+                let prove = |key: Option<Vec<u8>>| key.and_then(|key| self.existence(&key));
                 Proof::Nonexist(NonExistenceProof {
                     key: key.to_vec(),
                     left: prove(left),
@@ -28,14 +28,16 @@ impl Tree {
     }
 
     fn existence(&self, key: &[u8]) -> Option<ExistenceProof> {
-        let mut node = self.root.as_ref()?;
-        let mut path = Vec::new();
-        while let Some((left, right)) = node.children() {
-            let goes_left = node.goes_left(key);
-            path.push(step(node, left, right, goes_left));
-            node = if goes_left { left } else { right };
+        let (arena, mut id) = self.place()?;
+        let (mut node, head) = (arena.node(id), head(key));
+        let mut path = Vec::with_capacity(node.height.into());
+        while !node.is_leaf() {
+            let goes_left = arena.goes_left(key, head, &node);
+            path.push(step(arena, &node, goes_left));
+            id = if goes_left { node.left } else { node.right };
+            node = arena.node(id);
         }
-        if **node.key() != *key {
+        if arena.order(key, head, &node).is_ne() {
             return None;
         }
         path.reverse();
@@ -44,59 +46,68 @@ impl Tree {
             prehash_key: HashOp::NoHash.into(),
             prehash_value: HashOp::Sha256.into(),
             length: LengthOp::VarProto.into(),
-            prefix: node.prefix(),
+            prefix: prefix(&node),
         };
         Some(ExistenceProof {
             key: key.to_vec(),
-            value: node.value()?.to_vec(),
+            value: arena.read(node.value()),
             leaf: Some(leaf),
             path,
         })
     }
 
     /// The greatest key below `key`, and the smallest above.
-    fn scan_neighbours<'a>(&'a self, key: &[u8], below: &mut Option<&'a [u8]>, above: &mut Option<&'a [u8]>) {
-        let Some(mut node) = self.root.as_ref() else {
-            return;
+    fn neighbours(&self, key: &[u8]) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
+        let Some((arena, mut id)) = self.place() else {
+            return (None, None);
         };
+        let (mut node, head) = (arena.node(id), head(key));
         let (mut last_left, mut last_right) = (None, None);
-        while let Some((left, right)) = node.children() {
-            if node.goes_left(key) {
-                last_right = Some(right);
-                node = left;
+        while !node.is_leaf() {
+            if arena.goes_left(key, head, &node) {
+                last_right = Some(node.right);
+                id = node.left;
             } else {
-                last_left = Some(left);
-                node = right;
+                last_left = Some(node.left);
+                id = node.right;
             }
+            node = arena.node(id);
         }
-        if **node.key() < *key {
-            *below = Some(node.key());
-            *above = last_right.map(|n| edge(n, false));
+        let here = Some(arena.read(node.key()));
+        if arena.order(key, head, &node).is_gt() {
+            (here, last_right.map(|id| edge(arena, id, false)))
         } else {
-            *above = Some(node.key());
-            *below = last_left.map(|n| edge(n, true));
+            (last_left.map(|id| edge(arena, id, true)), here)
         }
     }
 }
 
-/// The smallest, or greatest, key below `node`.
-fn edge(mut node: &Node, greatest: bool) -> &[u8] {
-    while let Some((left, right)) = node.children() {
-        node = if greatest { right } else { left };
+/// The smallest, or greatest, key below node `id`.
+fn edge(arena: &Arena, mut id: u32, greatest: bool) -> Vec<u8> {
+    loop {
+        let node = arena.node(id);
+        if node.is_leaf() {
+            return arena.read(node.key());
+        }
+        id = if greatest { node.right } else { node.left };
     }
-    node.key()
 }
 
-fn step(node: &Node, left: &Node, right: &Node, goes_left: bool) -> InnerOp {
-    let mut prefix = node.prefix();
+fn prefix(node: &Node) -> Vec<u8> {
+    let mut bytes = [0; 96];
+    let len = node.prefix(&mut bytes);
+    bytes[..len].to_vec()
+}
+
+fn step(arena: &Arena, node: &Node, goes_left: bool) -> InnerOp {
+    let mut prefix = prefix(node);
     let mut suffix = Vec::new();
+    prefix.push(32);
     if goes_left {
-        prefix.push(32);
         suffix.push(32);
-        suffix.extend_from_slice(&right.hash);
+        suffix.extend_from_slice(&arena.slot(node.right).hash());
     } else {
-        prefix.push(32);
-        prefix.extend_from_slice(&left.hash);
+        prefix.extend_from_slice(&arena.slot(node.left).hash());
         prefix.push(32);
     }
     InnerOp {

@@ -1,6 +1,7 @@
 //! Ordered walks over a range of keys.
 use super::Tree;
-use super::node::Node;
+use super::arena::Arena;
+use super::node::head;
 use state::{Control, Value};
 
 impl Tree {
@@ -13,39 +14,53 @@ impl Tree {
         descending: bool,
         visit: &mut dyn FnMut(&[u8], &Value) -> Control,
     ) -> Control {
-        match &self.root {
-            Some(root) => walk(root, start, end, descending, visit),
-            None => Control::Continue(()),
-        }
+        let Some((arena, root)) = self.place() else {
+            return Control::Continue(());
+        };
+        let walk = Walk {
+            arena,
+            start: (start, head(start)),
+            end: end.map(|end| (end, head(end))),
+            descending,
+        };
+        walk.below(root, visit)
     }
 }
 
-fn walk(
-    node: &Node,
-    start: &[u8],
-    end: Option<&[u8]>,
+struct Walk<'a> {
+    arena: &'a Arena,
+    start: (&'a [u8], u64),
+    end: Option<(&'a [u8], u64)>,
     descending: bool,
-    visit: &mut dyn FnMut(&[u8], &Value) -> Control,
-) -> Control {
-    let key = &node.key()[..];
-    let Some((left, right)) = node.children() else {
-        let inside = key >= start && end.is_none_or(|end| key < end);
-        return match node.value() {
-            Some(value) if inside => visit(key, value),
-            _ => Control::Continue(()),
-        };
-    };
-    // The left subtree lies below the node's key, the right one at or above it.
-    let (low, high) = (start < key, end.is_none_or(|end| end > key));
-    let order = if descending {
-        [(high, right), (low, left)]
-    } else {
-        [(low, left), (high, right)]
-    };
-    for (wanted, child) in order {
-        if wanted {
-            walk(child, start, end, descending, visit)?;
+}
+
+impl Walk<'_> {
+    fn below(&self, id: u32, visit: &mut dyn FnMut(&[u8], &Value) -> Control) -> Control {
+        let node = self.arena.node(id);
+        let start = self.arena.order(self.start.0, self.start.1, &node);
+        let end = self.end.map(|(end, head)| self.arena.order(end, head, &node));
+        // The left subtree lies below the node's key, the right one at or above it.
+        let (low, high) = (start.is_lt(), end.is_none_or(|end| end.is_gt()));
+        if node.is_leaf() {
+            return if start.is_le() && high {
+                visit(
+                    &self.arena.read(node.key()),
+                    &self.arena.read(node.value()).into(),
+                )
+            } else {
+                Control::Continue(())
+            };
         }
+        let order = if self.descending {
+            [(high, node.right), (low, node.left)]
+        } else {
+            [(low, node.left), (high, node.right)]
+        };
+        for (wanted, child) in order {
+            if wanted {
+                self.below(child, visit)?;
+            }
+        }
+        Control::Continue(())
     }
-    Control::Continue(())
 }
