@@ -195,8 +195,8 @@ fn what_has_no_room_is_not_run() {
         assert_eq!(ran.iter().filter(|r| **r).count(), 2);
         assert!(ran[0] && ran[1] && done.results[2].code == 11);
         assert_eq!(block.header.gas_used, 4_000_000);
-        // Two, and what workers had begun by then.
-        assert!(done.stats.executions <= 30, "{threads} threads: {:?}", done.stats);
+        // Several workers may have begun more by then.
+        assert!(threads > 1 || done.stats.executions == 2, "{threads} threads: {:?}", done.stats);
         // Gas that nobody uses fills no block: CheckTx says what is expected.
         let next = x_evm::wrap(&accounts[9].eth_at(&chain, 0, &burn), &chain.config);
         let checked = node.app.check_tx(&next, app::CheckKind::New);
