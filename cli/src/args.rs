@@ -6,6 +6,7 @@ use crate::keys::KeysCommand;
 use crate::query::QueryCommand;
 use crate::run::StartCommand;
 use crate::status::{StatusCommand, VersionCommand};
+use crate::t8n::EvmCommand;
 use crate::testnet::TestnetCommand;
 use crate::tx::TxCommand;
 use anyhow::{Context as _, Result};
@@ -33,6 +34,7 @@ enum Command {
     #[command(visible_alias = "q")]
     Query(QueryCommand),
     Version(VersionCommand),
+    Evm(EvmCommand),
 }
 
 impl Args {
@@ -45,6 +47,7 @@ impl Args {
             Command::Testnet(testnet) => testnet.run(&self.home),
             Command::Status(status) => client_runtime()?.block_on(status.run(&self.home)),
             Command::Version(version) => version.run(),
+            Command::Evm(evm) => evm.run(),
             Command::Keys(keys) => keys.run(&self.home),
             Command::Tx(tx) => client_runtime()?.block_on(tx.run(&self.home)),
             Command::Query(query) => client_runtime()?.block_on(query.run(&self.home)),
@@ -81,6 +84,7 @@ mod tests {
             "braidd testnet start --validators 3 --executor serial,parallel,parallel --threads 1,2,4 --home /x",
             "braidd testnet logs 2 --comet -n 5 --home /x",
             "braidd tx bank multi-send a b c 1braid --split",
+            "braidd evm t8n --input.alloc=stdin --input.txs stdin --output.body=b.rlp --state.reward -1 --state.fork Osaka",
         ];
         for line in ok {
             Args::try_parse_from(line.split(' ')).unwrap_or_else(|e| panic!("{line}: {e}"));

@@ -21,6 +21,7 @@ mod messages;
 mod response;
 mod tx;
 mod query;
+mod t8n;
 
 use clap::Parser as _;
 use std::process::ExitCode;
@@ -34,6 +35,11 @@ pub fn main() -> ExitCode {
     match args.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
+            // Test tools read geth's words and codes.
+            if let Some(failed) = e.downcast_ref::<::t8n::Error>() {
+                eprintln!("{failed}");
+                return ExitCode::from(failed.code());
+            }
             eprintln!("error: {}", told(&e));
             ExitCode::FAILURE
         }
