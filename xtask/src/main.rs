@@ -9,6 +9,7 @@ mod test;
 mod tools;
 mod rules;
 mod blocks;
+mod eest;
 mod vectors;
 mod bench;
 mod sizes;
@@ -29,6 +30,8 @@ enum Command {
     Rules,
     /// Run real Ethereum blocks and compare gas, receipts and bloom with their headers.
     Blocks(blocks::Args),
+    /// Run Ethereum's execution-spec state tests and compare state roots.
+    Eest(eest::Args),
     /// Replay trees and multistores recorded from the Cosmos SDK.
     Vectors(vectors::Args),
     /// Measure something of a running node.
@@ -61,6 +64,7 @@ fn run(command: &Command) -> anyhow::Result<()> {
         Command::Test(args) => test::run(&root(), args),
         Command::Rules => rules::run(&root()),
         Command::Blocks(args) => blocks::run(args),
+        Command::Eest(args) => eest::run(args),
         Command::Vectors(args) => vectors::run(args),
         Command::Bench(bench) => bench::run(&root(), bench),
         Command::Sizes => sizes::run(&root()),
