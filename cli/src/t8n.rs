@@ -17,7 +17,11 @@ const INPUT_BYTES_MAX: u64 = 1 << 30;
 
 /// Tools of the EVM, called as geth's `evm` is.
 #[derive(Debug, Args)]
-#[command(display_name = "evm version", disable_version_flag = true, arg_required_else_help = true)]
+#[command(
+    display_name = "evm version",
+    disable_version_flag = true,
+    arg_required_else_help = true
+)]
 pub(crate) struct EvmCommand {
     #[command(subcommand)]
     command: EvmTool,
@@ -76,7 +80,12 @@ struct T8nCommand {
     #[arg(long = "state.chainid", default_value_t = 1, value_name = "ID")]
     chain_id: u64,
     /// Wei for who made the block; -1 for none.
-    #[arg(long = "state.reward", default_value = "0", value_name = "WEI", allow_hyphen_values = true)]
+    #[arg(
+        long = "state.reward",
+        default_value = "0",
+        value_name = "WEI",
+        allow_hyphen_values = true
+    )]
     reward: String,
     /// Not provided: fails.
     #[arg(long)]
@@ -95,19 +104,29 @@ struct T8nCommand {
 impl T8nCommand {
     fn run(&self) -> Result<(), Error> {
         if self.trace {
-            return Err(Error::Config("--trace is not provided: this tool writes no traces".into()));
+            return Err(Error::Config(
+                "--trace is not provided: this tool writes no traces".into(),
+            ));
         }
-        let executor = AnyExecutor::new(&self.executor, self.threads).map_err(|e| Error::Config(e.to_string()))?;
+        let executor =
+            AnyExecutor::new(&self.executor, self.threads).map_err(|e| Error::Config(e.to_string()))?;
         let output = t8n::run(&self.input()?, &executor)?;
         self.write(&output)
     }
 
     fn input(&self) -> Result<Input, Error> {
-        let json = |what: &str, e: serde_json::Error| Error::Json(format!("failed unmarshalling {what}: {e}"));
+        let json =
+            |what: &str, e: serde_json::Error| Error::Json(format!("failed unmarshalling {what}: {e}"));
         let mut stdin = Value::Null;
-        if [&self.input_alloc, &self.input_env, &self.input_txs].into_iter().any(|from| from == STDIN) {
+        if [&self.input_alloc, &self.input_env, &self.input_txs]
+            .into_iter()
+            .any(|from| from == STDIN)
+        {
             let mut text = Vec::new();
-            let read = std::io::stdin().lock().take(INPUT_BYTES_MAX).read_to_end(&mut text);
+            let read = std::io::stdin()
+                .lock()
+                .take(INPUT_BYTES_MAX)
+                .read_to_end(&mut text);
             read.map_err(|e| Error::Io(format!("failed reading stdin: {e}")))?;
             stdin = serde_json::from_slice(&text).map_err(|e| json("stdin", e))?;
         }
@@ -143,7 +162,9 @@ impl T8nCommand {
             "-1" => Ok(None),
             wei => match wei.parse() {
                 Ok(wei) => Ok(Some(wei)),
-                Err(_) => Err(Error::Config(format!("--state.reward {wei:?}: want -1 or a number"))),
+                Err(_) => Err(Error::Config(format!(
+                    "--state.reward {wei:?}: want -1 or a number"
+                ))),
             },
         }
     }
@@ -153,8 +174,9 @@ impl T8nCommand {
         let (mut stdout, mut stderr) = (BTreeMap::new(), BTreeMap::new());
         let base = match &self.output_basedir {
             Some(base) => {
-                std::fs::create_dir_all(base)
-                    .map_err(|e| Error::Io(format!("failed creating output basedir {}: {e}", base.display())))?;
+                std::fs::create_dir_all(base).map_err(|e| {
+                    Error::Io(format!("failed creating output basedir {}: {e}", base.display()))
+                })?;
                 base.clone()
             }
             None => PathBuf::new(),
@@ -181,10 +203,16 @@ impl T8nCommand {
         put(&self.output_body, "body", pretty(&output.body)?)?;
         let failed = |e: std::io::Error| Error::Io(format!("failed writing output: {e}"));
         if !stdout.is_empty() {
-            std::io::stdout().lock().write_all(joined(&stdout).as_bytes()).map_err(failed)?;
+            std::io::stdout()
+                .lock()
+                .write_all(joined(&stdout).as_bytes())
+                .map_err(failed)?;
         }
         if !stderr.is_empty() {
-            std::io::stderr().lock().write_all(joined(&stderr).as_bytes()).map_err(failed)?;
+            std::io::stderr()
+                .lock()
+                .write_all(joined(&stderr).as_bytes())
+                .map_err(failed)?;
         }
         Ok(())
     }
@@ -192,7 +220,10 @@ impl T8nCommand {
 
 /// One JSON object of texts that are JSON: they keep the order of their fields.
 fn joined(parts: &BTreeMap<&str, String>) -> String {
-    let parts: Vec<String> = parts.iter().map(|(name, text)| format!("\"{name}\": {text}")).collect();
+    let parts: Vec<String> = parts
+        .iter()
+        .map(|(name, text)| format!("\"{name}\": {text}"))
+        .collect();
     format!("{{\n{}\n}}\n", parts.join(",\n"))
 }
 
@@ -200,8 +231,11 @@ fn file(path: &str, name: &str) -> Result<Value, Error> {
     let failed = |e: std::io::Error| Error::Io(format!("failed reading {name} file {path}: {e}"));
     let file = std::fs::File::open(path).map_err(failed)?;
     let mut text = Vec::new();
-    file.take(INPUT_BYTES_MAX).read_to_end(&mut text).map_err(failed)?;
-    serde_json::from_slice(&text).map_err(|e| Error::Json(format!("failed unmarshalling {name} file {path}: {e}")))
+    file.take(INPUT_BYTES_MAX)
+        .read_to_end(&mut text)
+        .map_err(failed)?;
+    serde_json::from_slice(&text)
+        .map_err(|e| Error::Json(format!("failed unmarshalling {name} file {path}: {e}")))
 }
 
 fn list(hexadecimal: &str) -> Result<Vec<t8n::Decoded>, Error> {

@@ -18,13 +18,23 @@ pub struct Account {
     #[serde(default, skip_serializing_if = "no_code")]
     pub code: Bytes,
     /// Words by slot; zero is absence.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", serialize_with = "words", deserialize_with = "slots")]
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        serialize_with = "words",
+        deserialize_with = "slots"
+    )]
     pub storage: BTreeMap<U256, U256>,
     /// In wei.
     #[serde(default, serialize_with = "quantity", deserialize_with = "wide")]
     pub balance: U256,
     /// Transactions sent, or contracts created.
-    #[serde(default, skip_serializing_if = "zero", serialize_with = "short", deserialize_with = "narrow")]
+    #[serde(
+        default,
+        skip_serializing_if = "zero",
+        serialize_with = "short",
+        deserialize_with = "narrow"
+    )]
     pub nonce: u64,
 }
 
@@ -54,11 +64,18 @@ fn words<S: Serializer>(storage: &BTreeMap<U256, U256>, to: S) -> Result<S::Ok, 
 fn slots<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<U256, U256>, D::Error> {
     let hex = |text: &str| {
         let digits = text.strip_prefix("0x").unwrap_or(text);
-        let number = if digits.is_empty() { Ok(U256::ZERO) } else { U256::from_str_radix(digits, 16) };
+        let number = if digits.is_empty() {
+            Ok(U256::ZERO)
+        } else {
+            U256::from_str_radix(digits, 16)
+        };
         number.map_err(|e| serde::de::Error::custom(format!("{text:?} is no word: {e}")))
     };
     let text: Option<BTreeMap<String, String>> = Option::deserialize(from)?;
-    text.into_iter().flatten().map(|(k, v)| Ok((hex(&k)?, hex(&v)?))).collect()
+    text.into_iter()
+        .flatten()
+        .map(|(k, v)| Ok((hex(&k)?, hex(&v)?)))
+        .collect()
 }
 
 impl Serialize for Alloc {
@@ -71,7 +88,9 @@ impl<'de> Deserialize<'de> for Alloc {
         let text: BTreeMap<String, Account> = BTreeMap::deserialize(from)?;
         let mut out = BTreeMap::new();
         for (who, account) in text {
-            let who = who.parse().map_err(|e| serde::de::Error::custom(format!("{who:?} is no address: {e}")))?;
+            let who = who
+                .parse()
+                .map_err(|e| serde::de::Error::custom(format!("{who:?} is no address: {e}")))?;
             out.insert(who, account);
         }
         Ok(Self(out))
@@ -143,13 +162,22 @@ pub(crate) fn dump(state: &MemoryState, fork: &Fork, config: &ChainConfig) -> Re
     state.scan(&KeyRange::prefix(x_evm::STORE, &[2]), &mut |key, value| {
         let (who, rest) = key.bytes()[1..].split_at(20);
         let (slot, epoch) = rest.split_at(32);
-        words.push((Address::from_slice(who), U256::from_be_slice(slot), epoch.to_vec(), U256::from_be_slice(value)));
+        words.push((
+            Address::from_slice(who),
+            U256::from_be_slice(slot),
+            epoch.to_vec(),
+            U256::from_be_slice(value),
+        ));
         Control::Continue(())
     })?;
     let wipes = !fork.has(SpecId::CANCUN);
     for (who, slot, epoch, value) in words {
         let now = if wipes { x_evm::epoch(state, &who)? } else { 0 };
-        let live = if now == 0 { epoch.is_empty() } else { epoch == now.to_be_bytes() };
+        let live = if now == 0 {
+            epoch.is_empty()
+        } else {
+            epoch == now.to_be_bytes()
+        };
         if live {
             out.entry(who).or_default().storage.insert(slot, value);
         }

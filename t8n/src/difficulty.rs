@@ -23,7 +23,11 @@ pub(crate) fn difficulty(fork: &Fork, number: u64, time: u64, parent: &Parent) -
     let step = parent.difficulty / U256::from(2048);
     let took = time.saturating_sub(parent.time);
     let (up, by) = if fork.has(SpecId::BYZANTIUM) {
-        let base = if parent.ommers.is_zero() || parent.ommers == NO_OMMERS { 1 } else { 2 };
+        let base = if parent.ommers.is_zero() || parent.ommers == NO_OMMERS {
+            1
+        } else {
+            2
+        };
         signed(base, took / 9)
     } else if fork.has(SpecId::HOMESTEAD) {
         signed(1, took / 10)
@@ -64,20 +68,32 @@ mod tests {
     #[test]
     fn the_bomb_ticks_as_late_as_the_fork_says() {
         // geth's cmd/evm/testdata/19: block 13,000,000, 16 s after its parent.
-        let parent = Parent { difficulty: U256::from(0x2_0000_0000_0000u64), time: 99_999, ommers: B256::ZERO };
+        let parent = Parent {
+            difficulty: U256::from(0x2_0000_0000_0000u64),
+            time: 99_999,
+            ommers: B256::ZERO,
+        };
         for (name, want) in [
             ("London", 0x2_0000_8000_0000u64),
             ("ArrowGlacier", 0x2_0000_0020_0000),
             ("GrayGlacier", 0x2_0000_0000_4000),
         ] {
             let fork = Fork::at(name, 13_000_000, 0).unwrap();
-            assert_eq!(difficulty(&fork, 13_000_000, 100_015, &parent), U256::from(want), "{name}");
+            assert_eq!(
+                difficulty(&fork, 13_000_000, 100_015, &parent),
+                U256::from(want),
+                "{name}"
+            );
         }
     }
 
     #[test]
     fn ommers_and_time_move_it() {
-        let parent = |ommers| Parent { difficulty: U256::from(0x200_0000u64), time: 100, ommers };
+        let parent = |ommers| Parent {
+            difficulty: U256::from(0x200_0000u64),
+            time: 100,
+            ommers,
+        };
         let at = |name, time, ommers| {
             let fork = Fork::at(name, 1, 0).unwrap();
             difficulty(&fork, 1, time, &parent(ommers))
@@ -87,7 +103,10 @@ mod tests {
         assert_eq!(at("Frontier", 113, B256::ZERO), base - step);
         assert_eq!(at("Homestead", 130, B256::ZERO), base - step * U256::from(2));
         assert_eq!(at("Berlin", 101, B256::ZERO), base + step);
-        assert_eq!(at("Berlin", 101, B256::repeat_byte(1)), base + step * U256::from(2));
+        assert_eq!(
+            at("Berlin", 101, B256::repeat_byte(1)),
+            base + step * U256::from(2)
+        );
         assert_eq!(at("Berlin", 100_000, B256::ZERO), base - step * U256::from(99));
     }
 }

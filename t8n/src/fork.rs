@@ -16,10 +16,20 @@ pub struct Fork {
 }
 
 const fn old(name: &'static str, spec: SpecId, bomb_delay: u64) -> Fork {
-    Fork { name, spec, bomb_delay, blobs: None }
+    Fork {
+        name,
+        spec,
+        bomb_delay,
+        blobs: None,
+    }
 }
 const fn new(name: &'static str, spec: SpecId, blobs: BlobParams) -> Fork {
-    Fork { name, spec, bomb_delay: 0, blobs: Some(blobs) }
+    Fork {
+        name,
+        spec,
+        bomb_delay: 0,
+        blobs: Some(blobs),
+    }
 }
 
 /// All of them, oldest first, and other names of some.
@@ -51,14 +61,39 @@ pub const FORKS: &[Fork] = &[
 
 /// Names of rules that begin within a chain: before, after, and the block number or time from which on.
 const CHANGES: &[(&str, &str, &str, Begin)] = &[
-    ("FrontierToHomesteadAt5", "Frontier", "Homestead", Begin::Number(5)),
+    (
+        "FrontierToHomesteadAt5",
+        "Frontier",
+        "Homestead",
+        Begin::Number(5),
+    ),
     ("HomesteadToEIP150At5", "Homestead", "EIP150", Begin::Number(5)),
     ("EIP158ToByzantiumAt5", "EIP158", "Byzantium", Begin::Number(5)),
-    ("ByzantiumToConstantinopleFixAt5", "Byzantium", "ConstantinopleFix", Begin::Number(5)),
-    ("ConstantinopleFixToIstanbulAt5", "ConstantinopleFix", "Istanbul", Begin::Number(5)),
+    (
+        "ByzantiumToConstantinopleFixAt5",
+        "Byzantium",
+        "ConstantinopleFix",
+        Begin::Number(5),
+    ),
+    (
+        "ConstantinopleFixToIstanbulAt5",
+        "ConstantinopleFix",
+        "Istanbul",
+        Begin::Number(5),
+    ),
     ("BerlinToLondonAt5", "Berlin", "London", Begin::Number(5)),
-    ("ParisToShanghaiAtTime15k", "Paris", "Shanghai", Begin::Time(15_000)),
-    ("ShanghaiToCancunAtTime15k", "Shanghai", "Cancun", Begin::Time(15_000)),
+    (
+        "ParisToShanghaiAtTime15k",
+        "Paris",
+        "Shanghai",
+        Begin::Time(15_000),
+    ),
+    (
+        "ShanghaiToCancunAtTime15k",
+        "Shanghai",
+        "Cancun",
+        Begin::Time(15_000),
+    ),
     ("CancunToPragueAtTime15k", "Cancun", "Prague", Begin::Time(15_000)),
     ("PragueToOsakaAtTime15k", "Prague", "Osaka", Begin::Time(15_000)),
     ("OsakaToBPO1AtTime15k", "Osaka", "BPO1", Begin::Time(15_000)),
@@ -85,7 +120,10 @@ impl Fork {
     }
     /// Every name that [`Fork::at`] knows.
     pub fn names() -> impl Iterator<Item = &'static str> {
-        FORKS.iter().map(|fork| fork.name).chain(CHANGES.iter().map(|(name, ..)| *name))
+        FORKS
+            .iter()
+            .map(|fork| fork.name)
+            .chain(CHANGES.iter().map(|(name, ..)| *name))
     }
     /// Whether the rules of `spec` hold.
     pub fn has(&self, spec: SpecId) -> bool {

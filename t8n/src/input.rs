@@ -64,11 +64,17 @@ impl BlockEnv {
     }
     /// A block with room for `more` gas.
     pub fn with_room(self, more: u64) -> Self {
-        Self { current_gas_limit: self.current_gas_limit.saturating_add(more), ..self }
+        Self {
+            current_gas_limit: self.current_gas_limit.saturating_add(more),
+            ..self
+        }
     }
     /// Says that no withdrawals are made: what state tests leave out.
     pub fn without_withdrawals(self) -> Self {
-        Self { withdrawals: Some(Vec::new()), ..self }
+        Self {
+            withdrawals: Some(Vec::new()),
+            ..self
+        }
     }
     pub(crate) fn number_of(of: Option<Number>) -> U256 {
         of.map_or(U256::ZERO, |Number(n)| n)

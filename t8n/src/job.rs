@@ -21,9 +21,17 @@ impl Job for TxJob<'_> {
     fn access(&self) -> &Access {
         &self.access
     }
-    fn run(&self, view: &dyn StateScan, scratch: &mut Scratch) -> Result<executor::Outcome<Outcome>, StateError> {
+    fn run(
+        &self,
+        view: &dyn StateScan,
+        scratch: &mut Scratch,
+    ) -> Result<executor::Outcome<Outcome>, StateError> {
         let done = x_evm::execute(view, self.env, self.tx, scratch)?;
-        Ok(executor::Outcome { writes: done.writes, deferred: done.deferred, output: done.outcome })
+        Ok(executor::Outcome {
+            writes: done.writes,
+            deferred: done.deferred,
+            output: done.outcome,
+        })
     }
 }
 
@@ -42,13 +50,23 @@ pub(crate) struct Ledger<'a> {
 }
 
 fn rejected(message: String) -> executor::Outcome<Outcome> {
-    let invalid = Invalid { codespace: "sdk", code: 11, message };
-    executor::Outcome { writes: WriteSet::new(), deferred: Vec::new(), output: Outcome::Invalid(invalid) }
+    let invalid = Invalid {
+        codespace: "sdk",
+        code: 11,
+        message,
+    };
+    executor::Outcome {
+        writes: WriteSet::new(),
+        deferred: Vec::new(),
+        output: Outcome::Invalid(invalid),
+    }
 }
 
 impl Settle<TxJob<'_>> for Ledger<'_> {
     fn skip(&mut self, _: TxIndex, job: &TxJob<'_>) -> Option<executor::Outcome<Outcome>> {
-        let used = self.blob_gas.saturating_add(job.tx.envelope.blob_gas_used().unwrap_or(0));
+        let used = self
+            .blob_gas
+            .saturating_add(job.tx.envelope.blob_gas_used().unwrap_or(0));
         let max = self.blob_gas_max;
         (used > max).then(|| rejected(format!("blob gas ({used}) would exceed maximum allowance {max}")))
     }
@@ -64,7 +82,10 @@ impl Settle<TxJob<'_>> for Ledger<'_> {
             Outcome::Included(included) => included,
             Outcome::Invalid(invalid) => {
                 // geth takes the gas out of the block after nonce, funds and fees, before the intrinsic gas.
-                if beyond && (invalid.message.contains("block gas limit") || invalid.message.contains(" gas too low")) {
+                if beyond
+                    && (invalid.message.contains("block gas limit")
+                        || invalid.message.contains(" gas too low"))
+                {
                     *outcome = rejected("gas limit reached".into());
                 }
                 return Ok(());
@@ -75,7 +96,9 @@ impl Settle<TxJob<'_>> for Ledger<'_> {
             return Ok(());
         }
         self.gas_left = self.gas_left.saturating_sub(included.gas_used);
-        self.blob_gas = self.blob_gas.saturating_add(job.tx.envelope.blob_gas_used().unwrap_or(0));
+        self.blob_gas = self
+            .blob_gas
+            .saturating_add(job.tx.envelope.blob_gas_used().unwrap_or(0));
         if !self.fork.has(SpecId::SPURIOUS_DRAGON) {
             // A fee of nothing brings its receiver into being, too.
             let key = x_evm::empty_key(&job.env.block.beneficiary);
@@ -85,7 +108,8 @@ impl Settle<TxJob<'_>> for Ledger<'_> {
             let mut writes = outcome.writes.clone();
             apply_deferrals(&*state, &mut writes, outcome.deferred.clone())?;
             put_all(state, writes)?;
-            self.roots.push(state_root(&dump(state, &self.fork, self.config)?));
+            self.roots
+                .push(state_root(&dump(state, &self.fork, self.config)?));
         }
         Ok(())
     }

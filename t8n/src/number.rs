@@ -14,7 +14,9 @@ impl std::str::FromStr for Number {
             Some(digits) => U256::from_str_radix(digits, 16),
             None => U256::from_str_radix(text, 10),
         };
-        number.map(Self).map_err(|e| format!("{text:?} is no number: {e}"))
+        number
+            .map(Self)
+            .map_err(|e| format!("{text:?} is no number: {e}"))
     }
 }
 
@@ -74,13 +76,23 @@ mod tests {
 
     #[test]
     fn a_number_is_read_in_every_form() {
-        for (text, want) in [("\"0x10\"", 16), ("\"0x0010\"", 16), ("\"16\"", 16), ("16", 16), ("\"0x\"", 0), ("\"\"", 0)] {
+        for (text, want) in [
+            ("\"0x10\"", 16),
+            ("\"0x0010\"", 16),
+            ("\"16\"", 16),
+            ("16", 16),
+            ("\"0x\"", 0),
+            ("\"\"", 0),
+        ] {
             let Number(have) = serde_json::from_str(text).unwrap();
             assert_eq!(have, U256::from(want), "{text}");
         }
         for bad in ["\"0xg\"", "-1", "\"ten\"", "true"] {
             assert!(serde_json::from_str::<Number>(bad).is_err(), "{bad}");
         }
-        assert_eq!(serde_json::to_string(&Number(U256::from(16))).unwrap(), "\"0x10\"");
+        assert_eq!(
+            serde_json::to_string(&Number(U256::from(16))).unwrap(),
+            "\"0x10\""
+        );
     }
 }

@@ -38,12 +38,22 @@ pub(crate) fn collect<'a>(
         out.push(deposits.into());
     }
     for (what, kind, contract) in [
-        ("withdrawal", WITHDRAWAL_REQUEST_TYPE, WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS),
-        ("consolidation", CONSOLIDATION_REQUEST_TYPE, CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS),
+        (
+            "withdrawal",
+            WITHDRAWAL_REQUEST_TYPE,
+            WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS,
+        ),
+        (
+            "consolidation",
+            CONSOLIDATION_REQUEST_TYPE,
+            CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS,
+        ),
     ] {
         let called = x_evm::system_call(&*state, env, contract, types::Bytes::new());
         let (answer, writes) = called.map_err(|e| Error::Evm(e.to_string()))?.ok_or_else(|| {
-            Error::Evm(format!("could not process {what} requests: system call failed to execute"))
+            Error::Evm(format!(
+                "could not process {what} requests: system call failed to execute"
+            ))
         })?;
         put_all(state, writes).map_err(|e| Error::Evm(e.to_string()))?;
         if !answer.is_empty() {

@@ -70,20 +70,36 @@ pub fn run(input: &Input, executor: &impl Executor) -> Result<Output, Error> {
     let txs = senders(input, &settled, &mut rejected);
     let evm_txs: Vec<&EvmTx> = txs.iter().map(|(_, tx)| tx).collect();
     let access = |tx| x_evm::access(tx, env, Some(&state));
-    let jobs: Vec<TxJob<'_>> = evm_txs.iter().map(|tx| TxJob { env, tx, access: access(tx) }).collect();
+    let jobs: Vec<TxJob<'_>> = evm_txs
+        .iter()
+        .map(|tx| TxJob {
+            env,
+            tx,
+            access: access(tx),
+        })
+        .collect();
     let byzantium = fork.has(SpecId::BYZANTIUM);
     let mut ledger = Ledger {
         fork,
         config: &env.config,
         gas_left: input.env.current_gas_limit,
-        blob_gas_max: fork.blobs.map_or(u64::MAX, |blobs| blobs.max_blob_gas_per_block()),
+        blob_gas_max: fork
+            .blobs
+            .map_or(u64::MAX, |blobs| blobs.max_blob_gas_per_block()),
         blob_gas: 0,
         state: (!byzantium).then(|| state.clone()),
         roots: Vec::new(),
     };
     let beneficiary = x_bank::balance_key(&env.block.beneficiary, &env.config.base_denom);
-    let deferred = DeferredKeys { keys: vec![beneficiary], prefixes: Vec::new() };
-    let block = BlockInput { base: &state, jobs: &jobs, deferred: &deferred };
+    let deferred = DeferredKeys {
+        keys: vec![beneficiary],
+        prefixes: Vec::new(),
+    };
+    let block = BlockInput {
+        base: &state,
+        jobs: &jobs,
+        deferred: &deferred,
+    };
     let executed = executor.execute(&block, &mut ledger).map_err(evm)?;
     let (blob_gas, roots) = (ledger.blob_gas, std::mem::take(&mut ledger.roots));
     let mut done = Done::default();
@@ -91,7 +107,10 @@ pub fn run(input: &Input, executor: &impl Executor) -> Result<Output, Error> {
         match outcome {
             Outcome::Included(included) => done.push(tx, *included, roots.get(done.txs.len()), &input.env),
             Outcome::Invalid(invalid) => {
-                rejected.push(Rejected { index: *index, error: reason::in_geths_words(&invalid.message, tx) });
+                rejected.push(Rejected {
+                    index: *index,
+                    error: reason::in_geths_words(&invalid.message, tx),
+                });
             }
         }
     }
@@ -99,7 +118,9 @@ pub fn run(input: &Input, executor: &impl Executor) -> Result<Output, Error> {
     put_all(&mut state, executed.writes).map_err(evm)?;
     pay(&mut state, env, &fork, input)?;
     let asks = input.hooks && fork.has(SpecId::PRAGUE);
-    let asked = asks.then(|| requests::collect(&mut state, env, done.logs.iter())).transpose()?;
+    let asked = asks
+        .then(|| requests::collect(&mut state, env, done.logs.iter()))
+        .transpose()?;
     let alloc = dump(&state, &fork, &env.config).map_err(evm)?;
     let mut logs = Vec::new();
     alloy_rlp::encode_list(&done.logs, &mut logs);
@@ -122,7 +143,12 @@ pub fn run(input: &Input, executor: &impl Executor) -> Result<Output, Error> {
         requests_hash: asked.as_deref().map(requests::hash),
         requests: asked,
     };
-    Ok(Output { result, alloc, body: body(done.txs.iter()), stats: executed.stats })
+    Ok(Output {
+        result,
+        alloc,
+        body: body(done.txs.iter()),
+        stats: executed.stats,
+    })
 }
 
 /// What the environment leaves to be worked out (geth's `applyLondonChecks` and the like).
@@ -130,18 +156,37 @@ fn settle(input: &Input) -> Result<Settled, Error> {
     let env = &input.env;
     let (number, time) = (env.current_number, env.current_timestamp);
     let fork = Fork::at(&input.fork, number, time).ok_or_else(|| {
-        config(format!("failed constructing chain configuration: unsupported fork {:?}", input.fork))
+        config(format!(
+            "failed constructing chain configuration: unsupported fork {:?}",
+            input.fork
+        ))
     })?;
-    let before = Fork::at(&input.fork, number.saturating_sub(1), env.parent_timestamp.unwrap_or(0)).unwrap_or(fork);
-    let base_fee = match (fork.has(SpecId::LONDON), env.current_base_fee, env.parent_base_fee) {
+    let before = Fork::at(
+        &input.fork,
+        number.saturating_sub(1),
+        env.parent_timestamp.unwrap_or(0),
+    )
+    .unwrap_or(fork);
+    let base_fee = match (
+        fork.has(SpecId::LONDON),
+        env.current_base_fee,
+        env.parent_base_fee,
+    ) {
         (false, ..) => None,
         (true, Some(Number(fee)), _) => Some(fee),
         (true, None, Some(_)) if number > 0 && !before.has(SpecId::LONDON) => Some(U256::from(1_000_000_000)),
         (true, None, Some(Number(fee))) if number > 0 => {
-            let (used, limit) = (env.parent_gas_used.unwrap_or(0), env.parent_gas_limit.unwrap_or(0));
+            let (used, limit) = (
+                env.parent_gas_used.unwrap_or(0),
+                env.parent_gas_limit.unwrap_or(0),
+            );
             Some(x_evm::next_base_fee(used, limit, fee, U256::ZERO))
         }
-        (true, ..) => return Err(config("EIP-1559 config but missing 'parentBaseFee' in env section")),
+        (true, ..) => {
+            return Err(config(
+                "EIP-1559 config but missing 'parentBaseFee' in env section",
+            ));
+        }
     };
     let narrow = |fee| u64::try_from(fee).map_err(|_| config(format!("base fee {fee}: want 64 bits")));
     if fork.has(SpecId::SHANGHAI) && env.withdrawals.is_none() {
@@ -156,7 +201,11 @@ fn settle(input: &Input) -> Result<Settled, Error> {
 }
 
 fn weigh(fork: &Fork, env: &BlockEnv) -> Result<U256, Error> {
-    let (number, time, parent_time) = (env.current_number, env.current_timestamp, env.parent_timestamp.unwrap_or(0));
+    let (number, time, parent_time) = (
+        env.current_number,
+        env.current_timestamp,
+        env.parent_timestamp.unwrap_or(0),
+    );
     if fork.has(SpecId::MERGE) {
         if env.current_random.is_none() {
             return Err(config("post-merge requires currentRandom to be defined in env"));
@@ -171,13 +220,24 @@ fn weigh(fork: &Fork, env: &BlockEnv) -> Result<U256, Error> {
         (None, None) => Err(config(
             "currentDifficulty was not provided, and cannot be calculated due to missing parentDifficulty",
         )),
-        _ if number == 0 => Err(config("currentDifficulty needs to be provided for block number 0")),
+        _ if number == 0 => Err(config(
+            "currentDifficulty needs to be provided for block number 0",
+        )),
         _ if time <= parent_time => Err(config(format!(
             "currentDifficulty cannot be calculated -- currentTime ({time}) needs to be after parent time ({parent_time})"
         ))),
         (None, Some(Number(before))) => {
             let ommers = env.parent_uncle_hash.unwrap_or(B256::ZERO);
-            Ok(difficulty(fork, number, time, &Parent { difficulty: before, time: parent_time, ommers }))
+            Ok(difficulty(
+                fork,
+                number,
+                time,
+                &Parent {
+                    difficulty: before,
+                    time: parent_time,
+                    ommers,
+                },
+            ))
         }
     }
 }
@@ -201,19 +261,28 @@ fn rules(input: &Input, settled: &Settled) -> Result<Env, Error> {
     cfg.chain_id = input.chain_id;
     let mut price = None;
     if let Some(blobs) = fork.blobs {
-        let fraction = u64::try_from(blobs.update_fraction).map_err(|_| config("blob schedule out of range"))?;
+        let fraction =
+            u64::try_from(blobs.update_fraction).map_err(|_| config("blob schedule out of range"))?;
         cfg.max_blobs_per_tx = Some(blobs.max_blobs_per_tx);
         cfg.blob_base_fee_update_fraction = Some(fraction);
-        price = Some(BlobExcessGasAndPrice::new(settled.excess_blob_gas.unwrap_or(0), fraction));
+        price = Some(BlobExcessGasAndPrice::new(
+            settled.excess_blob_gas.unwrap_or(0),
+            fraction,
+        ));
     }
     let mut hashes = BTreeMap::new();
     for (number, hash) in given.block_hashes.iter().flatten() {
-        let Number(number) = number.parse().map_err(|e| Error::Json(format!("blockHashes: {e}")))?;
+        let Number(number) = number
+            .parse()
+            .map_err(|e| Error::Json(format!("blockHashes: {e}")))?;
         hashes.insert(number.saturating_to::<u64>(), *hash);
     }
     let random = given.current_random.map(word);
     Ok(Env {
-        config: Arc::new(ChainConfig { evm_chain_id: input.chain_id, ..ChainConfig::braid() }),
+        config: Arc::new(ChainConfig {
+            evm_chain_id: input.chain_id,
+            ..ChainConfig::braid()
+        }),
         cfg,
         block: revm::context::BlockEnv {
             number: U256::from(given.current_number),
@@ -234,12 +303,19 @@ fn rules(input: &Input, settled: &Settled) -> Result<Env, Error> {
 
 /// The system calls before the transactions: the beacon root (EIP-4788), the parent's hash (EIP-2935).
 fn begin(state: &mut MemoryState, env: &Env, fork: &Fork, given: &BlockEnv) -> Result<(), Error> {
-    let root = given.parent_beacon_block_root.filter(|_| fork.has(SpecId::CANCUN));
+    let root = given
+        .parent_beacon_block_root
+        .filter(|_| fork.has(SpecId::CANCUN));
     let parent = match (&env.hashes, given.current_number.checked_sub(1)) {
-        (Hashes::Map(map), Some(parent)) if fork.has(SpecId::PRAGUE) => map.get(&parent).filter(|h| !h.is_zero()),
+        (Hashes::Map(map), Some(parent)) if fork.has(SpecId::PRAGUE) => {
+            map.get(&parent).filter(|h| !h.is_zero())
+        }
         _ => None,
     };
-    for (to, word) in [(BEACON_ROOTS_ADDRESS, root), (HISTORY_STORAGE_ADDRESS, parent.copied())] {
+    for (to, word) in [
+        (BEACON_ROOTS_ADDRESS, root),
+        (HISTORY_STORAGE_ADDRESS, parent.copied()),
+    ] {
         let Some(word) = word else { continue };
         let data = Value::copy_from_slice(word.as_slice());
         if let Some((_, writes)) = x_evm::system_call(&*state, env, to, data).map_err(evm)? {
@@ -254,7 +330,9 @@ fn senders(input: &Input, settled: &Settled, rejected: &mut Vec<Rejected>) -> Ve
     let mut out = Vec::with_capacity(input.txs.len());
     for (index, tx) in input.txs.iter().enumerate() {
         let tx = match tx {
-            Ok(tx) if tx.is_eip4844() && settled.fork.blobs.is_some() && settled.excess_blob_gas.is_none() => {
+            Ok(tx)
+                if tx.is_eip4844() && settled.fork.blobs.is_some() && settled.excess_blob_gas.is_none() =>
+            {
                 Err("blob tx used but field env.ExcessBlobGas missing".to_owned())
             }
             Ok(tx) => checked(tx.clone(), &settled.fork, input.chain_id),
@@ -287,7 +365,11 @@ impl Done {
             Some(root) => Eip658Value::PostState(*root),
             None => Eip658Value::Eip658(included.success),
         };
-        let plain = Plain { status, cumulative_gas_used: self.gas_used, logs: included.logs };
+        let plain = Plain {
+            status,
+            cumulative_gas_used: self.gas_used,
+            logs: included.logs,
+        };
         let index = count(self.txs.len());
         let logs: Vec<ReceiptLog> = (self.logs.len()..)
             .zip(&plain.logs)
@@ -347,15 +429,26 @@ fn pay(state: &mut MemoryState, env: &Env, fork: &Fork, input: &Input) -> Result
         pay(&given.current_coinbase, own)?;
     }
     for withdrawal in given.withdrawals.iter().flatten() {
-        pay(&withdrawal.address, U256::from(withdrawal.amount) * U256::from(GWEI_TO_WEI))?;
+        pay(
+            &withdrawal.address,
+            U256::from(withdrawal.amount) * U256::from(GWEI_TO_WEI),
+        )?;
     }
     Ok(())
 }
 
-fn credit(state: &mut MemoryState, env: &Env, fork: &Fork, who: &Address, wei: U256) -> Result<(), StateError> {
+fn credit(
+    state: &mut MemoryState,
+    env: &Env,
+    fork: &Fork,
+    who: &Address,
+    wei: U256,
+) -> Result<(), StateError> {
     let key = x_bank::balance_key(who, &env.config.base_denom);
     let before = x_bank::balance(&*state, who, &env.config.base_denom)?;
-    let after = before.checked_add(wei).ok_or_else(|| StateError::Range { key: key.clone() })?;
+    let after = before
+        .checked_add(wei)
+        .ok_or_else(|| StateError::Range { key: key.clone() })?;
     if let Some(value) = state::encode_amount(after) {
         state.0.insert(key, value);
     }

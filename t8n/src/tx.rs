@@ -4,7 +4,8 @@ use crate::fork::Fork;
 use crate::number::Number;
 use alloy_consensus::transaction::SignerRecoverable;
 use alloy_consensus::{
-    SignableTransaction, Signed, Transaction as _, TxEip1559, TxEip2930, TxEip4844, TxEip7702, TxLegacy, Typed2718,
+    SignableTransaction, Signed, Transaction as _, TxEip1559, TxEip2930, TxEip4844, TxEip7702, TxLegacy,
+    Typed2718,
 };
 use alloy_eips::eip2718::{Decodable2718, Encodable2718};
 use alloy_eips::eip2930::AccessList;
@@ -86,7 +87,11 @@ fn envelope(json: Json, chain: u64) -> Result<Envelope, String> {
         None | Some("") => TxKind::Create,
         Some(text) => TxKind::Call(text.parse().map_err(|e| format!("to {text:?}: {e}"))?),
     };
-    let callee = || to.to().copied().ok_or("missing required field 'to' in transaction");
+    let callee = || {
+        to.to()
+            .copied()
+            .ok_or("missing required field 'to' in transaction")
+    };
     let (value, input) = (json.value.0, json.input);
     let access_list = AccessList(json.access_list.into_iter().flat_map(|list| list.0).collect());
     let cap = bits128("maxFeePerGas", json.max_fee_per_gas);
@@ -95,10 +100,27 @@ fn envelope(json: Json, chain: u64) -> Result<Envelope, String> {
     match json.kind.map_or(U256::ZERO, |k| k.0).saturating_to::<u64>() {
         0 => {
             let chain_id = signer.legacy_chain()?;
-            let tx = TxLegacy { chain_id, nonce, gas_price: price?, gas_limit, to, value, input };
+            let tx = TxLegacy {
+                chain_id,
+                nonce,
+                gas_price: price?,
+                gas_limit,
+                to,
+                value,
+                input,
+            };
             signer.sign(tx)
         }
-        1 => signer.sign(TxEip2930 { chain_id, nonce, gas_price: price?, gas_limit, to, value, access_list, input }),
+        1 => signer.sign(TxEip2930 {
+            chain_id,
+            nonce,
+            gas_price: price?,
+            gas_limit,
+            to,
+            value,
+            access_list,
+            input,
+        }),
         2 => signer.sign(TxEip1559 {
             chain_id,
             nonce,
@@ -144,16 +166,32 @@ fn envelope(json: Json, chain: u64) -> Result<Envelope, String> {
 }
 
 fn authorization(json: JsonAuthorization) -> Result<SignedAuthorization, String> {
-    let parity = json.y_parity.or(json.v).ok_or("missing required field 'yParity' in authorization")?;
+    let parity = json
+        .y_parity
+        .or(json.v)
+        .ok_or("missing required field 'yParity' in authorization")?;
     let parity = u8::try_from(parity.0).map_err(|_| format!("yParity {}: want 8 bits", parity.0))?;
-    let inner = Authorization { chain_id: json.chain_id.0, address: json.address, nonce: bits64("nonce", json.nonce)? };
-    Ok(SignedAuthorization::new_unchecked(inner, parity, json.r.0, json.s.0))
+    let inner = Authorization {
+        chain_id: json.chain_id.0,
+        address: json.address,
+        nonce: bits64("nonce", json.nonce)?,
+    };
+    Ok(SignedAuthorization::new_unchecked(
+        inner, parity, json.r.0, json.s.0,
+    ))
 }
 
 /// Where the signature comes from.
 enum Signer {
-    Done { v: U256, r: U256, s: U256 },
-    Key { key: Box<SigningKey>, chain: Option<u64> },
+    Done {
+        v: U256,
+        r: U256,
+        s: U256,
+    },
+    Key {
+        key: Box<SigningKey>,
+        chain: Option<u64>,
+    },
 }
 
 impl Signer {
@@ -164,7 +202,10 @@ impl Signer {
             Some(secret) if v.is_zero() && r.is_zero() && s.is_zero() => {
                 let key = SigningKey::from_slice(secret.as_slice()).map_err(|e| format!("secretKey: {e}"))?;
                 let chain = json.protected.unwrap_or(true).then_some(chain);
-                Ok(Self::Key { key: Box::new(key), chain })
+                Ok(Self::Key {
+                    key: Box::new(key),
+                    chain,
+                })
             }
             _ => Ok(Self::Done { v, r, s }),
         }
@@ -194,8 +235,9 @@ impl Signer {
             }
             Self::Key { key, .. } => {
                 let hash = tx.signature_hash();
-                let (signature, id) =
-                    key.sign_prehash_recoverable(hash.as_slice()).map_err(|e| format!("failed to sign tx: {e}"))?;
+                let (signature, id) = key
+                    .sign_prehash_recoverable(hash.as_slice())
+                    .map_err(|e| format!("failed to sign tx: {e}"))?;
                 let (r, s) = signature.split_bytes();
                 Signature::new(U256::from_be_slice(&r), U256::from_be_slice(&s), id.is_y_odd())
             }
@@ -215,7 +257,10 @@ pub fn from_list(rlp: &[u8]) -> Result<Vec<Decoded>, Error> {
     let mut rest = rlp;
     let list = Header::decode(&mut rest).map_err(bad)?;
     if !list.list || list.payload_length != rest.len() {
-        return Err(Error::Rlp(format!("list of transactions: {} bytes are not one list", rlp.len())));
+        return Err(Error::Rlp(format!(
+            "list of transactions: {} bytes are not one list",
+            rlp.len()
+        )));
     }
     let mut out = Vec::new();
     while !rest.is_empty() {
@@ -224,7 +269,11 @@ pub fn from_list(rlp: &[u8]) -> Result<Vec<Decoded>, Error> {
         let Some((payload, after)) = rest.split_at_checked(item.payload_length) else {
             return Err(bad(alloy_rlp::Error::InputTooShort));
         };
-        let raw = if item.list { &whole[..whole.len() - after.len()] } else { payload };
+        let raw = if item.list {
+            &whole[..whole.len() - after.len()]
+        } else {
+            payload
+        };
         out.push(from_raw(raw));
         rest = after;
     }
@@ -238,7 +287,11 @@ pub fn body<'a>(txs: impl Iterator<Item = &'a EvmTx>) -> Bytes {
         tx.envelope.network_encode(&mut payload);
     }
     let mut out = Vec::new();
-    Header { list: true, payload_length: payload.len() }.encode(&mut out);
+    Header {
+        list: true,
+        payload_length: payload.len(),
+    }
+    .encode(&mut out);
     out.extend_from_slice(&payload);
     out.into()
 }
@@ -261,7 +314,9 @@ pub(crate) fn checked(envelope: Envelope, fork: &Fork, chain_id: u64) -> Result<
             return Err("invalid transaction v, r, s values".into());
         }
         Some(have) if have != chain_id => {
-            return Err(format!("invalid chain id for signer: have {have} want {chain_id}"));
+            return Err(format!(
+                "invalid chain id for signer: have {have} want {chain_id}"
+            ));
         }
         _ => {}
     }

@@ -112,7 +112,10 @@ fn geth_5_rewards_for_a_block_and_its_ommers() {
         }),
         json!([]),
     );
-    let out = run(&Input { reward: Some(types::U256::from(0x80)), ..block });
+    let out = run(&Input {
+        reward: Some(types::U256::from(0x80)),
+        ..block
+    });
     check(
         &serde_json::to_value(&out.result).unwrap(),
         &json!({
