@@ -19,6 +19,12 @@ pub fn executor(threads: usize) -> AnyExecutor {
     if threads == 0 { AnyExecutor::Serial } else { AnyExecutor::new("parallel", threads).unwrap() }
 }
 
+/// Several transactions under way at a time, in an order drawn from a seed: a conflict shows, however busy the machine.
+pub fn shuffled(seed: u64) -> AnyExecutor {
+    let faults = executor::Faults { shuffle: Some(seed), ..executor::Faults::default() };
+    AnyExecutor::Parallel(executor::Parallel::new(1).with_faults(faults))
+}
+
 pub fn options(threads: usize) -> Options {
     Options { executor: Arc::new(executor(threads)), sender_cache: 10_000, call_gas_cap: 50_000_000 }
 }

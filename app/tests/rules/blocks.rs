@@ -173,6 +173,12 @@ fn native_transactions_are_not_in_the_ethereum_block() {
     let (done, block) = node.run(txs);
     assert_eq!((done.results[1].code, done.results[1].gas_used), (11, 0), "{:?}", done.results);
     assert_eq!((block.header.gas_used, block.header.transactions_root), (0, alloy_consensus::EMPTY_ROOT_HASH));
+    // A limit above the block's has no room anywhere.
+    let send = accounts[1].send(&chain, &to, 1);
+    let wide = accounts[1].native_at(&chain, accounts[1].sequence, vec![send], 600_001);
+    let (done, _) = node.run(vec![wide]);
+    assert_eq!((done.results[0].code, done.results[0].gas_used), (11, 0), "{:?}", done.results);
+    assert_eq!(node.sequence(&accounts[1].address), accounts[1].sequence);
     // At least the base fee a gas, or refused.
     let cheap = workload::Chain { fee_cap: 999_999_999, ..chain.clone() };
     let send = accounts[1].send(&chain, &to, 1);
@@ -226,15 +232,17 @@ fn a_proposal_of_refunded_gas_is_accepted() {
     let intrinsic = 46_000 * proposed.len();
     assert!(intrinsic > 400_000, "no test: {intrinsic}");
     assert_eq!(node.app.process_proposal(&Block { txs: proposed, ..block }), Ok(()));
-    // So does one of failing messages, most of which never run.
+    // So does one of messages of which the first fails: the others never run.
+    let node = Node::start(&genesis(&accounts, 1, 2_000_000), 2);
+    let refuses = x_auth::module_address("fee_collector");
     let txs: Vec<_> = accounts
         .iter()
-        .map(|a| a.native_at(&chain, 0, vec![a.send(&chain, &Address::repeat_byte(9), u64::MAX); 40], 120_000))
+        .map(|a| a.native_at(&chain, 0, vec![a.send(&chain, &refuses, 1); 40], 600_000))
         .collect();
-    let block = node.block(txs);
+    let block = node.block(txs.clone());
     let proposed = node.app.prepare_proposal(&block, 1 << 20);
-    assert_eq!(node.app.process_proposal(&Block { txs: proposed.clone(), ..block }), Ok(()));
-    assert!(!proposed.is_empty());
+    assert_eq!(proposed.len(), txs.len());
+    assert_eq!(node.app.process_proposal(&Block { txs: proposed, ..block }), Ok(()));
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! Rules 1, 5, 6, 19, 23 and 24: what blocks write.
-use crate::common::{Node, accounts, chain, genesis, mix, operators};
+use crate::common::{Node, accounts, chain, genesis, mix, operators, shuffled};
 use app::Query;
 use prost::Message;
 use state::{Control, EMPTY_ROOT, Key, KeyRange, StateRead, StateScan};
@@ -108,20 +108,22 @@ fn a_signer_made_in_this_block_has_no_number_yet() {
 
 #[test]
 fn payments_to_one_new_address_do_not_conflict() {
-    let mut accounts = accounts(64);
-    let mut node = Node::start(&genesis(&accounts, 1, GAS), 4);
-    let (to, chain) = (Address::repeat_byte(9), chain());
-    let txs = accounts.iter_mut().enumerate().map(|(i, a)| match i % 2 {
-        0 => a.eth(&chain, &EthCall::pay(to, 1)),
-        _ => {
-            let send = a.send(&chain, &to, 1);
-            a.native(&chain, vec![send], 300_000)
-        }
-    });
-    let (done, _) = node.run(txs.collect());
-    assert!(done.results.iter().all(|r| r.code == 0));
-    assert_eq!((done.stats.executions, done.stats.aborts, done.stats.waits), (64, 0, 0));
-    assert_eq!(node.balance(&to), U256::from(64));
+    for seed in 1..=3 {
+        let mut accounts = accounts(64);
+        let mut node = Node::with(&genesis(&accounts, 1, GAS), shuffled(seed));
+        let (to, chain) = (Address::repeat_byte(9), chain());
+        let txs = accounts.iter_mut().enumerate().map(|(i, a)| match i % 2 {
+            0 => a.eth(&chain, &EthCall::pay(to, 1)),
+            _ => {
+                let send = a.send(&chain, &to, 1);
+                a.native(&chain, vec![send], 300_000)
+            }
+        });
+        let (done, _) = node.run(txs.collect());
+        assert!(done.results.iter().all(|r| r.code == 0));
+        assert_eq!((done.stats.executions, done.stats.aborts, done.stats.waits), (64, 0, 0));
+        assert_eq!(node.balance(&to), U256::from(64));
+    }
 }
 
 #[test]

@@ -232,3 +232,28 @@ fn a_simulation_needs_no_signature() {
     let checked = node.app.check_tx(&bare.encode_to_vec().into(), CheckKind::New);
     assert!(checked.code == 4, "{checked:?} {refused:?}");
 }
+
+#[test]
+fn what_waits_is_checked_again_on_the_new_state() {
+    let mut accounts = accounts(2);
+    let mut node = Node::start(&genesis(&accounts, 1, GAS), 2);
+    let chain = chain();
+    let to = Address::repeat_byte(9);
+    let mut waits: Vec<Bytes> = (0..2).map(|_| accounts[0].eth(&chain, &EthCall::pay(to, 1))).collect();
+    let send = accounts[0].send(&chain, &to, 1);
+    waits.push(accounts[0].native(&chain, vec![send], 300_000));
+    let check = |node: &Node, kind| waits.iter().map(|tx| node.app.check_tx(tx, kind).code).collect::<Vec<_>>();
+    assert_eq!(check(&node, CheckKind::New), [0, 0, 0]);
+    assert_eq!(node.app.pending_sequence(&accounts[0].address).unwrap(), 3);
+    // A block without them: they wait as before. One with the first: the others do.
+    node.run(vec![accounts[1].eth(&chain, &EthCall::pay(to, 1))]);
+    assert_eq!(node.app.pending_sequence(&accounts[0].address).unwrap(), 0);
+    assert_eq!(check(&node, CheckKind::Recheck), [0, 0, 0]);
+    assert_eq!(node.app.pending_sequence(&accounts[0].address).unwrap(), 3);
+    node.run(vec![waits[0].clone()]);
+    let codes = check(&node, CheckKind::Recheck);
+    assert!(codes[0] != 0 && codes[1..] == [0, 0], "{codes:?}");
+    let hash = |tx: &Bytes| x_evm::unwrap(tx, &chain.config).unwrap().unwrap().hash;
+    assert_eq!(node.app.pending_raw(&hash(&waits[0])), None);
+    assert!(node.app.pending_raw(&hash(&waits[1])).is_some());
+}
