@@ -1,6 +1,17 @@
 //! How a store is opened.
 use state::StoreId;
 
+/// When a commit returns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Commit {
+    /// When the height is durable.
+    #[default]
+    Sync,
+    /// When it is published. Heights are written behind, several with one sync; a kill loses those that were not, and
+    /// the chain replays them: `durable` says from where. A commit waits while eight heights or 64 MiB are unwritten.
+    Async,
+}
+
 /// How a store is opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -18,6 +29,8 @@ pub struct Config {
     pub checkpoint_bytes: u64,
     /// How many checkpoints are kept; 0 counts as 1.
     pub checkpoints: usize,
+    /// When a commit returns.
+    pub commit: Commit,
 }
 
 impl Config {
@@ -30,6 +43,7 @@ impl Config {
             checkpoint_interval: 10_000,
             checkpoint_bytes: 64 << 20,
             checkpoints: 4,
+            commit: Commit::Sync,
         }
     }
 }

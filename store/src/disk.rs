@@ -9,26 +9,25 @@
 //! 4. Index entries become look-ups in sled. They follow from the record, so this needs no sync of its own.
 //! 5. Where one is due, a checkpoint is written in the background from the frozen version (`checkpoint.rs`).
 //!
+//! With [`Commit::Async`] steps 2, 4 and 5 are a writer thread's (`writer.rs`), and step 3 comes first: `durable` waits for
+//! the thread, and is what a restart comes back to at least.
+//!
 //! A failure in 2 or 4 poisons the store: what reached the disk is unknown until it is opened again.
 //!
 //! How a store is opened again stands in `open.rs`.
 use crate::head::Head;
 use crate::history::History;
 use crate::journal::Journal;
-use crate::multistore::commit_info;
 use crate::open::{Opened, chained, failed, load, lock, sync_folders};
-use crate::record::{Digest, Draft, Part, decode_index, encode_changes, encode_index};
+use crate::record::{Digest, Part, decode_index};
 use crate::versions::Versions;
-use crate::{Config, Frozen, Staged, checkpoint};
+use crate::writer::{Behind, Disk, Published, Recent, Writer};
+use crate::{Commit, Config, Frozen, Staged, checkpoint};
 use parking_lot::{Mutex, RwLock};
-use prost::Message;
-use state::{
-    AppHash, BlockRecord, Bytes, ChangeSet, CommitStore, Key, Proven, Snapshot, StoreError, Version,
-};
-use std::collections::BTreeMap;
+use state::{AppHash, BlockRecord, Bytes, ChangeSet, CommitStore, Key, Proven, StoreError, Version};
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::thread::JoinHandle;
+use std::path::Path;
+use std::sync::Arc;
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -37,31 +36,16 @@ type Result<T> = std::result::Result<T, StoreError>;
 pub struct SledStore {
     config: Config,
     versions: Versions,
-    /// The newest height's index entries, published with its version.
-    recent: RwLock<BTreeMap<Bytes, Bytes>>,
-    journal: Journal,
-    head: Head,
+    disk: Arc<Disk>,
+    /// Where heights are written behind.
+    behind: Option<Behind>,
+    /// Held throughout a commit.
+    commit: Mutex<()>,
     /// The first height; 0 before the first commit.
     first: RwLock<u64>,
-    checkpoints: PathBuf,
     history: History,
-    /// Held throughout a commit.
-    writer: Mutex<Writer>,
-    poison: RwLock<Option<String>>,
     /// Dropped last: the folder is ours until the journal is closed.
     _lock: File,
-}
-
-#[derive(Debug)]
-struct Writer {
-    /// The newest record's hash.
-    last: Digest,
-    /// Journal bytes since the newest checkpoint.
-    bytes: u64,
-    /// The newest checkpoint's size.
-    size: u64,
-    checkpoint: Option<JoinHandle<Result<u64>>>,
-    failed: Option<StoreError>,
 }
 
 impl SledStore {
@@ -93,13 +77,20 @@ impl SledStore {
             },
             Some((first, last)) => load(&journal, &checkpoints, &config, first, last)?,
         };
-        let (mut first, mut recent) = (0, BTreeMap::new());
+        let (mut first, mut recent) = (0, Recent::new());
         if let Some((start, last)) = bounds {
             first = start;
             let (meta, _) = journal.expect(last)?;
             let index = decode_index(&journal.read(&meta, Part::Index)?, last)?;
             journal.put_index(&index)?;
-            recent.extend(index.into_iter().map(|entry| (entry.key, entry.value)));
+            recent.push_back(Published::new(
+                last,
+                &BlockRecord {
+                    body: Bytes::new(),
+                    index,
+                },
+            ));
+            recent[0].body = None;
         }
         let Opened {
             versions,
@@ -114,17 +105,27 @@ impl SledStore {
             checkpoint: None,
             failed: None,
         };
+        let disk = Arc::new(Disk {
+            journal,
+            head,
+            checkpoints,
+            config: config.clone(),
+            recent: RwLock::new(recent),
+            writer: Mutex::new(writer),
+            poison: RwLock::new(None),
+        });
+        let behind = match config.commit {
+            Commit::Sync => None,
+            Commit::Async => Some(Behind::start(Arc::clone(&disk), versions.latest())?),
+        };
         Ok(Self {
             config,
             versions,
-            recent: RwLock::new(recent),
-            journal,
-            head,
+            disk,
+            behind,
+            commit: Mutex::new(()),
             first: RwLock::new(first),
-            checkpoints,
             history: History::default(),
-            writer: Mutex::new(writer),
-            poison: RwLock::new(None),
             _lock: lock,
         })
     }
@@ -132,113 +133,52 @@ impl SledStore {
     /// Why the last checkpoint could not be written, if it could not. The journal has all that is needed to open
     /// without it, and the next one is tried when due.
     pub fn checkpoint_failure(&self) -> Option<StoreError> {
-        let mut writer = self.writer.lock();
+        let mut writer = self.disk.writer.lock();
         writer.reap(true);
         writer.failed.clone()
     }
 
     /// Reads every record and checks its hash and its place in the chain. Returns how many there are.
     pub fn verify(&self) -> Result<u64> {
-        let Some((first, last)) = self.journal.bounds()? else {
+        self.catch_up()?;
+        let Some((first, last)) = self.disk.journal.bounds()? else {
             return Ok(0);
         };
         let mut previous = Digest::default();
         for height in first..=last {
-            let (meta, hash) = chained(&self.journal, height, previous)?;
+            let (meta, hash) = chained(&self.disk.journal, height, previous)?;
             for part in Part::ALL {
-                self.journal.read(&meta, part)?;
+                self.disk.journal.read(&meta, part)?;
             }
             previous = hash;
         }
         Ok(last - first + 1)
     }
 
-    fn poisoned(&self) -> Result<()> {
-        self.poison
-            .read()
-            .clone()
-            .map_or(Ok(()), |why| Err(StoreError::Poisoned(why)))
-    }
-
-    /// Step 2.
-    fn write(&self, writer: &mut Writer, staged: &Staged, record: &BlockRecord, index: &[u8]) -> Result<()> {
-        let Version { height, root } = staged.version();
-        let changes = encode_changes(&staged.changes);
-        let commit_info = commit_info(height, staged.next.trees()).encode_to_vec();
-        let draft = Draft {
-            height,
-            root,
-            previous: writer.last,
-            commit_info,
-        };
-        let (hash, bytes) = self.journal.append(&draft, [&changes, &record.body, index])?;
-        self.head.write(height, hash)?;
-        writer.last = hash;
-        writer.bytes += bytes;
-        Ok(())
+    /// Waits for what is written behind.
+    fn catch_up(&self) -> Result<()> {
+        self.behind
+            .as_ref()
+            .map_or(Ok(()), |behind| behind.drained(&self.disk).map(drop))
     }
 
     /// Step 3.
     fn publish(&self, staged: &Staged, record: &BlockRecord) {
-        let index = record
-            .index
-            .iter()
-            .map(|entry| (entry.key.clone(), entry.value.clone()))
-            .collect();
-        let mut recent = self.recent.write();
+        let published = Published::new(staged.version().height, record);
+        let mut recent = self.disk.recent.write();
         let mut first = self.first.write();
         if *first == 0 {
             *first = staged.version().height;
         }
         self.versions.publish(staged);
-        let old = std::mem::replace(&mut *recent, index);
-        drop((first, recent));
-        drop(old);
-    }
-
-    /// Step 5.
-    fn checkpoint(&self, writer: &mut Writer, frozen: &Frozen) {
-        writer.reap(false);
-        let Config {
-            checkpoint_interval: every,
-            checkpoint_bytes: most,
-            checkpoints: keep,
-            ..
-        } = self.config;
-        let height = frozen.version().height;
-        let due = (every > 0 && height.is_multiple_of(every))
-            || (most > 0 && writer.bytes >= most.max(writer.size));
-        if !due || writer.checkpoint.is_some() {
-            return;
-        }
-        writer.bytes = 0;
-        let (frozen, record, folder) = (frozen.clone(), writer.last, self.checkpoints.clone());
-        let work = move || checkpoint::write(&folder, &frozen, record, keep);
-        match std::thread::Builder::new().name("checkpoint".into()).spawn(work) {
-            Ok(running) => writer.checkpoint = Some(running),
-            Err(e) => writer.failed = Some(failed(&self.checkpoints, &e)),
-        }
-    }
-}
-
-impl Writer {
-    /// Takes note of how the running checkpoint ended; waits for it where told to.
-    fn reap(&mut self, wait: bool) {
-        if let Some(running) = self.checkpoint.take_if(|running| wait || running.is_finished()) {
-            let result = running
-                .join()
-                .unwrap_or_else(|_| Err(StoreError::Database("checkpoint: panicked".into())));
-            match result {
-                Ok(size) => (self.size, self.failed) = (size, None),
-                Err(e) => self.failed = Some(e),
-            }
-        }
+        recent.push_back(published);
     }
 }
 
 impl Drop for SledStore {
     fn drop(&mut self) {
-        self.writer.get_mut().reap(true);
+        self.behind = None;
+        self.disk.writer.lock().reap(true);
     }
 }
 
@@ -250,9 +190,12 @@ impl CommitStore for SledStore {
         self.versions.latest()
     }
     fn durable(&self) -> Result<Version> {
+        if let Some(behind) = &self.behind {
+            return behind.drained(&self.disk);
+        }
         // A commit is durable before it is published; one that runs is waited for.
-        let _writer = self.writer.lock();
-        self.poisoned()?;
+        let _commit = self.commit.lock();
+        self.disk.poisoned()?;
         Ok(self.latest())
     }
     fn oldest(&self) -> u64 {
@@ -270,43 +213,59 @@ impl CommitStore for SledStore {
                 latest,
             });
         }
+        // It left the ring, but may not be in the journal yet.
+        self.catch_up()?;
         self.history
-            .get(height, &self.journal, &self.checkpoints, &self.config)
+            .get(height, &self.disk.journal, &self.disk.checkpoints, &self.config)
     }
     fn stage(&self, height: u64, changes: ChangeSet) -> Result<(AppHash, Staged)> {
-        self.poisoned()?;
+        self.disk.poisoned()?;
         self.versions.stage(height, changes)
     }
     fn commit(&self, staged: Staged, record: BlockRecord) -> Result<Version> {
-        let mut writer = self.writer.lock();
-        self.poisoned()?;
+        let _commit = self.commit.lock();
+        self.disk.poisoned()?;
         self.versions.check(&staged)?;
-        let poison = |e: StoreError| {
-            *self.poison.write() = Some(e.to_string());
-            e
-        };
-        let index = encode_index(&record.index);
-        self.write(&mut writer, &staged, &record, &index)
-            .map_err(poison)?;
+        let version = staged.version();
+        if let Some(behind) = &self.behind {
+            behind.wait_for_room(&self.disk)?;
+            self.publish(&staged, &record);
+            behind.push(staged, record);
+            return Ok(version);
+        }
+        let mut writer = self.disk.writer.lock();
+        let hash = self.disk.write(&mut writer, &staged, &record)?;
+        self.disk.acknowledge(version.height, hash)?;
         self.publish(&staged, &record);
-        self.journal.put_index(&record.index).map_err(poison)?;
-        self.checkpoint(&mut writer, &staged.next);
-        Ok(staged.version())
+        self.disk.settle(&record, version.height)?;
+        self.disk.checkpoint(&mut writer, &staged.next);
+        Ok(version)
     }
     fn record(&self, height: u64) -> Result<Option<Bytes>> {
         if height > self.latest().height {
             return Ok(None);
         }
-        let Some((meta, _)) = self.journal.meta(height)? else {
+        let recent = self.disk.recent.read();
+        if let Some(body) = recent
+            .iter()
+            .find(|p| p.height == height)
+            .and_then(|p| p.body.clone())
+        {
+            return Ok(Some(body));
+        }
+        drop(recent);
+        let Some((meta, _)) = self.disk.journal.meta(height)? else {
             return Ok(None);
         };
-        Ok(Some(self.journal.read(&meta, Part::Body)?.into()))
+        Ok(Some(self.disk.journal.read(&meta, Part::Body)?.into()))
     }
     fn find(&self, key: &[u8]) -> Result<Option<Bytes>> {
-        if let Some(value) = self.recent.read().get(key) {
+        let recent = self.disk.recent.read();
+        if let Some(value) = recent.iter().rev().find_map(|published| published.index.get(key)) {
             return Ok(Some(value.clone()));
         }
-        self.journal.find(key)
+        drop(recent);
+        self.disk.journal.find(key)
     }
     fn prove(&self, height: u64, key: &Key) -> Result<Proven> {
         self.snapshot(height)?.prove(key)

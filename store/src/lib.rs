@@ -3,7 +3,7 @@
 //! Reading order: [`iavl`] is one module's tree, byte for byte that of cosmos/iavl v1; [`multistore`] ties the trees of
 //! all modules into one app hash; a [`Frozen`] version is what readers hold; `versions.rs` stages blocks and keeps recent
 //! versions. [`MemoryStore`] is that and nothing more. [`SledStore`] adds the journal (`record.rs`, `journal.rs`), the
-//! checkpoints and the way back to old heights (`history.rs`); how they work together stands above `disk.rs` and `open.rs`.
+//! checkpoints, the way back to old heights (`history.rs`) and the writing behind (`writer.rs`); how they work together stands above `disk.rs` and `open.rs`.
 
 pub mod iavl;
 pub mod multistore;
@@ -17,11 +17,12 @@ mod journal;
 mod head;
 mod checkpoint;
 mod history;
+mod writer;
 mod disk;
 mod open;
 pub mod vectors;
 
-pub use config::Config;
+pub use config::{Commit, Config};
 pub use disk::SledStore;
 pub use frozen::Frozen;
 pub use memory::MemoryStore;

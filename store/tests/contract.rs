@@ -6,7 +6,7 @@ use state::{
     BlockRecord, ChangeSet, CommitStore, Control, EMPTY_ROOT, IndexEntry, Key, KeyRange, ProofOp, Snapshot,
     StateRead, StateScan, StoreError, StoreId, Value, Version,
 };
-use store::{Config, MemoryStore, SledStore};
+use store::{Commit, Config, MemoryStore, SledStore};
 
 const BANK: StoreId = StoreId::new("bank");
 const EVM: StoreId = StoreId::new("evm");
@@ -53,7 +53,7 @@ fn commit<S: CommitStore>(store: &S, height: u64) -> Version {
     version
 }
 /// Runs the body with each kind of store.
-macro_rules! on_both {
+macro_rules! on_all {
     (|$store:ident| $body:block) => {{
         let $store = &MemoryStore::new(config());
         $body
@@ -62,12 +62,21 @@ macro_rules! on_both {
         let home = tempfile::tempdir().unwrap();
         let $store = &SledStore::open(home.path(), config()).unwrap();
         $body
+    }
+    {
+        let home = tempfile::tempdir().unwrap();
+        let behind = Config {
+            commit: Commit::Async,
+            ..config()
+        };
+        let $store = &SledStore::open(home.path(), behind).unwrap();
+        $body
     }};
 }
 
 #[test]
 fn before_the_first_block_there_is_empty_state_at_height_0() {
-    on_both!(|store| {
+    on_all!(|store| {
         let nothing = Version {
             height: 0,
             root: EMPTY_ROOT,
@@ -87,7 +96,7 @@ fn before_the_first_block_there_is_empty_state_at_height_0() {
 
 #[test]
 fn heights_follow_each_other_from_any_first_height() {
-    on_both!(|store| {
+    on_all!(|store| {
         assert!(matches!(
             store.stage(0, block(1)),
             Err(StoreError::Height { have: 0, .. })
@@ -110,6 +119,7 @@ fn heights_follow_each_other_from_any_first_height() {
             );
         }
         commit(store, 101);
+        assert_eq!(store.record(101).unwrap().unwrap(), "block 101");
         assert_eq!(store.latest(), store.durable().unwrap());
         assert_eq!(store.record(101).unwrap().unwrap(), "block 101");
         assert_eq!(store.find(b"newest").unwrap().unwrap(), "101");
@@ -119,7 +129,7 @@ fn heights_follow_each_other_from_any_first_height() {
 
 #[test]
 fn a_block_not_committed_leaves_no_trace() {
-    on_both!(|store| {
+    on_all!(|store| {
         let first = commit(store, 1);
         let (root, staged) = store.stage(2, block(2)).unwrap();
         drop(staged);
@@ -141,7 +151,7 @@ fn a_block_not_committed_leaves_no_trace() {
 
 #[test]
 fn staging_again_forgets_what_was_staged_before() {
-    on_both!(|store| {
+    on_all!(|store| {
         let (_, stale) = store.stage(1, block(7)).unwrap();
         let (root, fresh) = store.stage(1, block(1)).unwrap();
         let refused = store.commit(stale, record(1)).unwrap_err();
@@ -163,7 +173,7 @@ fn staging_again_forgets_what_was_staged_before() {
 
 #[test]
 fn an_unknown_store_is_named() {
-    on_both!(|store| {
+    on_all!(|store| {
         let alien = StoreId::new("alien");
         let refused = store.stage(1, [put(alien, "k", "v")].into()).map(|s| s.0);
         assert_eq!(refused, Err(StoreError::NoStore("alien".into())));
@@ -185,7 +195,7 @@ fn an_unknown_store_is_named() {
 
 #[test]
 fn a_snapshot_stays_while_later_blocks_commit() {
-    on_both!(|store| {
+    on_all!(|store| {
         commit(store, 1);
         let snapshot = store.snapshot(1).unwrap();
         let before = store.prove(1, &key(EVM, "slot")).unwrap();
@@ -260,7 +270,7 @@ fn verify(root: &[u8], key: &Key, value: Option<&Value>, ops: &[ProofOp]) {
 
 #[test]
 fn proofs_hold_against_the_app_hash_at_every_height() {
-    on_both!(|store| {
+    on_all!(|store| {
         let roots: Vec<Version> = (1..=9).map(|height| commit(store, height)).collect();
         for version in roots.iter().filter(|v| v.height >= store.oldest()) {
             for name in ["", "k00", "k01", "k03", "k035", "k06", "k9"] {

@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
-use store::{Config, MemoryStore, SledStore};
+use store::{Commit, Config, MemoryStore, SledStore};
 
 const BANK: StoreId = StoreId::new("bank");
 const EVM: StoreId = StoreId::new("evm");
@@ -128,6 +128,62 @@ fn everything_is_there_after_a_restart() {
         drop(store);
         check_whole(&open(home.path()).unwrap(), last);
     }
+}
+
+#[test]
+fn what_is_written_behind_is_readable_at_once_and_there_after_a_restart() {
+    let home = tempfile::tempdir().unwrap();
+    let config = Config {
+        ring: 1,
+        checkpoint_interval: 10,
+        commit: Commit::Async,
+        ..config()
+    };
+    for last in [1, 2, 30, 77] {
+        let store = SledStore::open(home.path(), config.clone()).unwrap();
+        for height in store.latest().height + 1..=last {
+            commit(&store, height);
+            let find = |key: String| store.find(key.as_bytes()).unwrap().unwrap();
+            assert_eq!(find("newest".into()), height.to_string());
+            assert_eq!(
+                find(format!("tx{}", height.saturating_sub(3).max(1))),
+                height.saturating_sub(3).max(1).to_string()
+            );
+            assert_eq!(store.record(height).unwrap().unwrap(), format!("block {height}"));
+            // Out of the ring, and perhaps not in the journal yet.
+            let before = height.saturating_sub(1).max(1);
+            assert_eq!(store.snapshot(before).unwrap().version().height, before);
+        }
+        if last == 30 {
+            check_whole(&store, last);
+        }
+        // What is queued is written by who drops the store.
+        drop(store);
+        check_whole(&open(home.path()).unwrap(), last);
+    }
+}
+
+#[test]
+fn a_commit_waits_while_too_much_is_unwritten_and_durable_waits_for_all() {
+    let home = tempfile::tempdir().unwrap();
+    let config = Config {
+        commit: Commit::Async,
+        ..config()
+    };
+    let store = SledStore::open(home.path(), config).unwrap();
+    for height in 1..=40 {
+        let (root, staged) = store.stage(height, block(height)).unwrap();
+        let record = BlockRecord {
+            body: vec![height as u8; 4 << 20].into(),
+            ..record(height)
+        };
+        store.commit(staged, record).unwrap();
+        if height % 10 == 0 {
+            assert_eq!(store.durable().unwrap(), Version { height, root });
+        }
+    }
+    assert_eq!(store.verify().unwrap(), 40);
+    assert_eq!(store.record(39).unwrap().unwrap(), vec![39; 4 << 20]);
 }
 
 #[test]
@@ -403,21 +459,26 @@ fn child_commits_until_it_ends() {
     let Ok(home) = std::env::var("BRAID_STORE_TEST_HOME") else {
         return;
     };
+    let behind = std::env::var("BRAID_STORE_TEST_BEHIND").is_ok();
     let config = Config {
         checkpoint_interval: 7,
+        commit: if behind { Commit::Async } else { Commit::Sync },
         ..config()
     };
     let store = SledStore::open(&home, config).unwrap();
     loop {
         let height = store.latest().height + 1;
-        let (_, staged) = store.stage(height, block(height)).unwrap();
-        match store.commit(
-            staged,
-            BlockRecord {
-                body: big(height),
-                ..record(height)
+        let record = BlockRecord {
+            body: big(height),
+            ..record(height)
+        };
+        let staged = store.stage(height, block(height));
+        match staged.and_then(|(_, staged)| store.commit(staged, record)) {
+            Ok(_) if behind && height % 3 > 0 => {}
+            Ok(_) if behind => match store.durable() {
+                Ok(version) => println!("committed {}", version.height),
+                Err(e) => println!("not durable: {e}"),
             },
-        ) {
             Ok(version) => println!("committed {}", version.height),
             Err(e) => {
                 println!("failed {e}");
@@ -433,7 +494,7 @@ fn child_commits_until_it_ends() {
 fn big(height: u64) -> state::Bytes {
     vec![height as u8; if height.is_multiple_of(5) { 2 << 20 } else { 100 }].into()
 }
-fn child(home: &Path, before: &str) -> std::process::Child {
+fn child(home: &Path, before: &str, behind: bool) -> std::process::Child {
     let exe = std::env::current_exe().unwrap();
     let run = format!("{before} exec \"$0\" child_commits_until_it_ends --exact --nocapture");
     let mut command = Command::new("sh");
@@ -442,6 +503,9 @@ fn child(home: &Path, before: &str) -> std::process::Child {
         .arg(run)
         .arg(exe)
         .env("BRAID_STORE_TEST_HOME", home);
+    if behind {
+        command.env("BRAID_STORE_TEST_BEHIND", "1");
+    }
     command
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -478,7 +542,7 @@ fn a_kill_loses_nothing_acknowledged_and_tears_nothing() {
     println!("seed {seed}");
     let mut acknowledged = 0;
     for i in 0..12u32 {
-        let mut process = child(home.path(), "");
+        let mut process = child(home.path(), "", i % 2 > 0);
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let target = acknowledged + 1 + u64::from((seed >> i) % 13);
         while acknowledged < target {
@@ -499,9 +563,14 @@ fn a_kill_loses_nothing_acknowledged_and_tears_nothing() {
 
 #[test]
 fn a_full_disk_poisons_the_store_and_loses_nothing() {
+    fill_the_disk(false);
+    fill_the_disk(true);
+}
+
+fn fill_the_disk(behind: bool) {
     let home = tempfile::tempdir().unwrap();
     // Files may not pass 24 MiB; the signal that would kill is ignored, so writes fail as on a full disk.
-    let mut process = child(home.path(), "trap '' XFSZ; ulimit -f 49152;");
+    let mut process = child(home.path(), "trap '' XFSZ; ulimit -f 49152;", behind);
     let mut text = String::new();
     std::io::Read::read_to_string(&mut process.stdout.take().unwrap(), &mut text).unwrap();
     let status = process.wait().unwrap();
