@@ -1,7 +1,7 @@
 //! Measures the store: load, blocks of random updates, reads, proofs, memory.
 //!
 //! `cargo run --release -p store --example bench -- [keys [blocks [changes a block [percent inserts [percent removes]]]]]`
-//! Keys have 32 bytes, values 64. `RAYON_NUM_THREADS` says how many cores the tree uses.
+//! Keys have 32 bytes, values 64; `async` anywhere among them writes behind the commits. `RAYON_NUM_THREADS` says how many cores the tree uses.
 #![allow(
     clippy::disallowed_methods,
     clippy::print_stdout,
@@ -10,7 +10,7 @@
 use state::{BlockRecord, ChangeSet, CommitStore, Key, Snapshot, StateRead, StoreId, Value};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
-use store::{Config, SledStore};
+use store::{Commit, Config, SledStore};
 
 const STORE: StoreId = StoreId::new("bench");
 
@@ -54,11 +54,20 @@ fn a_second(count: u64, work: impl FnOnce()) -> f64 {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut args = std::env::args().skip(1).map(|a| a.parse::<u64>());
+    let (words, numbers): (Vec<_>, Vec<_>) = std::env::args().skip(1).partition(|a| a == "async");
+    let mut args = numbers.iter().map(|a| a.parse::<u64>());
     let mut arg = |default: u64| args.next().unwrap_or(Ok(default));
     let (keys, blocks, per, inserts, removes) = (arg(1_000_000)?, arg(50)?, arg(10_000)?, arg(0)?, arg(0)?);
     let home = tempfile::tempdir()?;
-    let store = SledStore::open(home.path(), Config::new([STORE]))?;
+    let config = Config {
+        commit: if words.is_empty() {
+            Commit::Sync
+        } else {
+            Commit::Async
+        },
+        ..Config::new([STORE])
+    };
+    let store = SledStore::open(home.path(), config)?;
     let (mut random, mut height, mut top) = (SplitMix(1), 0, keys);
     let start = Instant::now();
     for first in (0..keys).step_by(100_000) {
