@@ -1,8 +1,8 @@
 //! Turn blocks into state: decode, check, execute, hash, commit.
 //!
 //! Reading order: `block.rs` is a block from begin to end; `tx.rs` reads transactions; `job.rs` runs one; `settle.rs`
-//! does what depends on order; `check.rs`, `proposal.rs` and `query.rs` work beside it on snapshots; [`App`] ties them
-//! to a store.
+//! does what depends on order; `check.rs`, `proposal.rs`, `query.rs` and `read.rs` work beside it on snapshots; [`App`]
+//! ties them to a store.
 
 mod api;
 mod app;
@@ -17,6 +17,7 @@ mod view;
 mod check;
 mod proposal;
 mod query;
+mod read;
 mod record;
 pub mod genesis;
 mod modules;

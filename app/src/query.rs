@@ -113,7 +113,7 @@ impl<S: CommitStore> App<S> {
             let why = "cannot query with proof when height <= 1; please provide a valid height: invalid request";
             return Err(Error::sdk(codes::INVALID_REQUEST, why));
         }
-        let proven = self.store().prove(height, &key).map_err(|e| unavailable(e.into()))?;
+        let proven = self.store.prove(height, &key).map_err(|e| unavailable(e.into()))?;
         Ok(QueryResult {
             key: query.data.clone(),
             value: proven.value.unwrap_or_else(Bytes::new),
