@@ -55,6 +55,7 @@ impl Dec {
         U512::from(self.0)
     }
     /// Product, rounded half to even (`Mul`).
+    #[allow(clippy::should_implement_trait, reason = "the SDK's name; a product may not fit, which an operator cannot say")]
     pub fn mul(self, o: Self) -> Option<Self> {
         narrow(bankers(self.wide() * o.wide(), U512::from(ONE))).map(Self)
     }
