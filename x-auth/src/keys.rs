@@ -35,7 +35,7 @@ pub enum PublicKey {
         /// Signatures needed.
         threshold: u32,
         /// The keys, in order.
-        keys: Vec<PublicKey>,
+        keys: Vec<Self>,
     },
 }
 

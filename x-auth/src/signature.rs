@@ -177,13 +177,16 @@ impl Verdict {
     }
 }
 
+/// Whether a public key signed bytes with a signature.
+type Check<'a> = &'a mut dyn FnMut(&PublicKey, &[u8], &[u8]) -> bool;
+
 /// Checks all signatures against numbers and keys in `base`, the state at block start. `check` is
 /// [`verify_signature`](crate::verify_signature) or a cache before it. Fails only where state cannot be read.
 pub fn verify(
     tx: &NativeTx,
     base: &dyn StateRead,
     at: VerifyAt<'_>,
-    check: &mut dyn FnMut(&PublicKey, &[u8], &[u8]) -> bool,
+    check: Check<'_>,
 ) -> Result<Verdict, StateError> {
     let mut outcomes = Vec::with_capacity(tx.signers.len());
     for signer in &tx.signers {
@@ -200,7 +203,7 @@ fn verify_one(
     signer: &Signer,
     base: &dyn StateRead,
     at: VerifyAt<'_>,
-    check: &mut dyn FnMut(&PublicKey, &[u8], &[u8]) -> bool,
+    check: Check<'_>,
 ) -> Result<Option<PublicKey>> {
     let who = || bech32_address(&at.config.bech32_prefix, &signer.address);
     let account = account(base, &signer.address)?.ok_or_else(|| unknown_account(&who()))?;
