@@ -37,9 +37,9 @@ pub fn access(tx: &EvmTx, env: &Env, state: Option<&dyn StateRead>) -> Access {
             } else if to != tx.sender {
                 let reads = [x_auth::account_key(&to), balance(&to)];
                 if tx.value().is_zero() {
-                    access.reads.extend(reads)
+                    access.reads.extend(reads);
                 } else {
-                    access.writes.extend(reads)
+                    access.writes.extend(reads);
                 }
             }
         }

@@ -20,6 +20,6 @@ pub fn check(view: &dyn StateScan, env: &Env, tx: &EvmTx) -> Result<Result<u64, 
 
 /// What `tx` uses at least: known from its bytes alone, by the chain's rules.
 pub fn intrinsic_gas(tx: &EvmTx) -> u64 {
-    let gas = GasParams::new_spec(CHAIN_SPEC).initial_tx_gas_for_tx(&tx.to_env(), None);
+    let gas = GasParams::new_spec(CHAIN_SPEC).initial_tx_gas_for_tx(tx.to_env(), None);
     gas.initial_regular_gas.max(gas.floor_gas).min(tx.gas_limit())
 }
