@@ -276,5 +276,7 @@ fn checks_and_queries_do_not_wait_for_a_block() {
             rounds += 1;
         }
     });
-    assert!(rounds >= 3, "{rounds} rounds while the block was executed");
+    println!("{rounds} rounds while the block was executed");
+    // Each takes a few milliseconds, the block a second or more: whoever waits has but those before it began.
+    assert!(rounds >= 50, "{rounds} rounds while the block was executed");
 }
