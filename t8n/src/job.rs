@@ -26,12 +26,27 @@ impl Job for TxJob<'_> {
         view: &dyn StateScan,
         scratch: &mut Scratch,
     ) -> Result<executor::Outcome<Outcome>, StateError> {
-        let done = x_evm::execute(view, self.env, self.tx, scratch)?;
+        let mut done = x_evm::execute(view, self.env, self.tx, scratch)?;
+        if let Outcome::Invalid(invalid) = &mut done.outcome {
+            self.nonce_first(view, invalid)?;
+        }
         Ok(executor::Outcome {
             writes: done.writes,
             deferred: done.deferred,
             output: done.outcome,
         })
+    }
+}
+
+impl TxJob<'_> {
+    /// A transaction that is wrong in several ways is rejected for its nonce, which geth looks at first.
+    fn nonce_first(&self, view: &dyn StateScan, invalid: &mut Invalid) -> Result<(), StateError> {
+        let (next, nonce) = (x_auth::sequence(view, &self.tx.sender)?, self.tx.nonce());
+        if nonce != next && !invalid.message.starts_with("nonce") {
+            let what = if nonce < next { "low" } else { "high" };
+            invalid.message = format!("nonce too {what}: next nonce {next}, tx nonce {nonce}");
+        }
+        Ok(())
     }
 }
 

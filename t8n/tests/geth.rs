@@ -1,36 +1,13 @@
 //! Blocks whose results geth states (its `cmd/evm/testdata`, the number in each name), on both executors.
 
-use executor::AnyExecutor;
+mod common;
+
+use common::{input, run};
 use serde_json::{Value, json};
-use t8n::{Input, Output};
+use t8n::Input;
 
 const NO_LOGS: &str = "0x1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347";
 const NOTHING: &str = "0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421";
-
-fn input(fork: &str, alloc: Value, env: Value, txs: Value) -> Input {
-    Input {
-        alloc: serde_json::from_value(alloc).unwrap(),
-        env: serde_json::from_value(env).unwrap(),
-        txs: t8n::from_json(txs, 1).unwrap(),
-        fork: fork.into(),
-        chain_id: 1,
-        reward: Some(types::U256::ZERO),
-        hooks: true,
-    }
-}
-
-/// Runs `input` on every executor; the results must be the same.
-fn run(input: &Input) -> Output {
-    let serial = t8n::run(input, &AnyExecutor::new("serial", 0).unwrap()).unwrap();
-    for threads in [1, 2, 4] {
-        let parallel = executor::Parallel::new(threads).with_faults(executor::Faults::default());
-        let parallel = t8n::run(input, &parallel).unwrap();
-        assert_eq!(parallel.result, serial.result, "{threads} threads");
-        assert_eq!(parallel.alloc, serial.alloc, "{threads} threads");
-        assert_eq!(parallel.body, serial.body, "{threads} threads");
-    }
-    serial
-}
 
 fn check(have: &Value, want: &Value) {
     for (name, want) in want.as_object().unwrap() {
