@@ -10,8 +10,10 @@ pub(super) struct Chunks<T, const SHIFT: u32, const MAX: u64> {
     /// The first `2^SHIFT` cells.
     small: [OnceLock<Box<[T]>>; 16],
     /// The cells above them.
-    large: OnceLock<Box<[OnceLock<Box<[T]>>]>>,
+    large: OnceLock<Large<T>>,
 }
+
+type Large<T> = Box<[OnceLock<Box<[T]>>]>;
 
 impl<T: Default, const SHIFT: u32, const MAX: u64> Chunks<T, SHIFT, MAX> {
     pub(super) fn new() -> Self {
