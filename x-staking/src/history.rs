@@ -35,7 +35,7 @@ fn valset(state: &dyn StateScan) -> Result<Vec<Validator>, StateError> {
             set.push((std::cmp::Reverse(power), v.consensus(), v));
         }
     }
-    set.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
+    set.sort_by_key(|v| (v.0, v.1));
     Ok(set.into_iter().map(|(_, _, v)| v).collect())
 }
 

@@ -149,10 +149,10 @@ fn with<T: Record + Store>(
     key: &state::Key,
     change: impl FnOnce(&mut T) -> Option<()>,
 ) -> Result<(), StateError> {
-    if let Some(mut record) = get::<T>(ctx.state.as_scan(), key)? {
-        if change(&mut record).is_some() {
-            record.store(ctx.state, &ctx.block.config);
-        }
+    if let Some(mut record) = get::<T>(ctx.state.as_scan(), key)?
+        && change(&mut record).is_some()
+    {
+        record.store(ctx.state, &ctx.block.config);
     }
     Ok(())
 }

@@ -36,9 +36,8 @@ fn due<M: Message + Default>(ctx: &TxContext<'_>, range: &KeyRange) -> Result<Ve
 
 fn queued(ctx: &TxContext<'_>, key: &Key) -> Result<Vec<String>, StateError> {
     let value = ctx.state.get(key)?;
-    Ok(value.map_or(Ok(Vec::new()), |v| {
-        decode::<ValAddresses>(key, &v).map(|a| a.addresses)
-    })?)
+    let read = |v| Ok(decode::<ValAddresses>(key, &v)?.addresses);
+    value.map_or(Ok(Vec::new()), read)
 }
 
 fn store_queue(ctx: &mut TxContext<'_>, key: Key, addresses: Vec<String>) {
