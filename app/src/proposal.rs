@@ -14,6 +14,9 @@ use types::{Address, Bytes, U256};
 /// Room of one transaction in a block's `Data` beside its own bytes: a field tag and a length of at most five bytes.
 const TX_OVERHEAD: u64 = 6;
 
+/// One sender's transactions by sequence and place, each with its tip.
+type Queue = BTreeMap<(u64, usize), (U256, Bytes)>;
+
 impl<S: CommitStore> App<S> {
     /// ABCI `PrepareProposal`: orders `block.txs` by sender sequence and tip, packs by executing, and drops what
     /// cannot run. Proposes an empty block, which is always good, where it fails.
@@ -52,7 +55,7 @@ impl<S: CommitStore> App<S> {
             .par_iter()
             .map(|raw| self.decoder.decode(&rules, raw).ok().map(|tx| (tx, raw.clone())))
             .collect();
-        let mut queues: BTreeMap<Address, BTreeMap<(u64, usize), (U256, Bytes)>> = BTreeMap::new();
+        let mut queues: BTreeMap<Address, Queue> = BTreeMap::new();
         for (place, (tx, raw)) in decoded.into_iter().flatten().enumerate() {
             let (who, sequence, tip) = match &*tx {
                 Tx::Ethereum(tx) => {
@@ -70,7 +73,7 @@ impl<S: CommitStore> App<S> {
         }
         // The heads of all queues, by tip; among equals the one that came first.
         let mut heads = BinaryHeap::new();
-        let push = |heads: &mut BinaryHeap<_>, who: Address, queue: &mut BTreeMap<(u64, usize), (U256, Bytes)>| {
+        let push = |heads: &mut BinaryHeap<_>, who: Address, queue: &mut Queue| {
             if let Some(((_, place), (tip, raw))) = queue.pop_first() {
                 heads.push((tip, Reverse(place), who, raw));
             }

@@ -38,7 +38,7 @@ impl TxOutput {
         let result = TxResult {
             gas_wanted: tx.gas_limit(),
             gas_used: ran.gas_used,
-            log: ran.vm_error.clone().unwrap_or_else(String::new),
+            log: ran.vm_error.as_deref().unwrap_or("").into(),
             events: ran.events,
             ..TxResult::default()
         };
@@ -56,7 +56,7 @@ impl TxOutput {
             first_log: 0,
             logs: ran.logs,
         };
-        let vm_error = ran.vm_error.unwrap_or_else(String::new);
+        let vm_error = ran.vm_error.unwrap_or(String::new());
         Self { result, evm: Some(evm), returned: ran.output, vm_error }
     }
     /// A native transaction that was charged, whether its messages succeeded or not.

@@ -15,6 +15,7 @@ use x_evm::{EnvelopeError, EvmTx, TxError};
 
 /// A decoded transaction. Nothing about it depends on state, save the parameters it was read under.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "always in an Arc of its own")]
 pub(crate) enum Tx {
     /// An Ethereum transaction in its canonical envelope, sender recovered.
     Ethereum(EvmTx),
