@@ -252,3 +252,126 @@ fn pretty(value: &impl Serialize) -> Result<String, Error> {
     written.map_err(|e| Error::Json(format!("failed marshalling output: {e}")))?;
     String::from_utf8(out).map_err(|e| Error::Json(e.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser as _;
+    use serde_json::json;
+
+    #[derive(Debug, clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        t8n: T8nCommand,
+    }
+
+    /// Fifty payments of three senders to one receiver.
+    fn inputs(folder: &Path) {
+        let payers = [
+            "7e5f4552091a69125d5dfcb7b8c2659029395bdf",
+            "2b5ad5c4795c026514f8317c7a215e218dccd6cf",
+        ];
+        let alloc: Value = payers
+            .iter()
+            .map(|who| ((*who).to_owned(), json!({ "balance": "0xde0b6b3a7640000" })))
+            .collect();
+        let env = json!({
+            "currentCoinbase": "c94f5374fce5edbc8e2a8697c15331677e6ebf0b", "currentGasLimit": "1000000",
+            "currentNumber": 1, "currentTimestamp": 1000, "currentBaseFee": "7", "currentRandom": "0",
+            "withdrawals": [], "currentExcessBlobGas": "0",
+        });
+        let tx = |n: u64| {
+            json!({
+                "nonce": n / 2, "gas": 21_000, "gasPrice": "0xa", "value": "0x1", "input": "0x",
+                "to": "0x00000000000000000000000000000000000000aa", "secretKey": format!("0x{:064x}", n % 2 + 1),
+            })
+        };
+        let txs = Value::Array((0..50).map(tx).collect());
+        for (name, value) in [("alloc", alloc), ("env", env), ("txs", txs)] {
+            std::fs::write(folder.join(format!("{name}.json")), value.to_string()).unwrap();
+        }
+    }
+
+    fn run(folder: &Path, line: &str) -> Result<(), Error> {
+        let path = |name: &str| folder.join(name).display().to_string();
+        let mut words = vec!["t8n".to_owned()];
+        for name in ["alloc", "env", "txs"] {
+            words.push(format!("--input.{name}={}", path(&format!("{name}.json"))));
+        }
+        words.extend(
+            line.replace("DIR", &folder.display().to_string())
+                .split(' ')
+                .map(str::to_owned),
+        );
+        Line::try_parse_from(words).unwrap().t8n.run()
+    }
+
+    #[test]
+    fn serial_and_parallel_write_the_same_files() {
+        let folder = tempfile::tempdir().unwrap();
+        inputs(folder.path());
+        let read =
+            |run: &str, name: &str| std::fs::read_to_string(folder.path().join(run).join(name)).unwrap();
+        let common = "--state.fork=Osaka --output.body=body.rlp --output.basedir=DIR";
+        run(folder.path(), &format!("{common}/serial --executor serial")).unwrap();
+        for threads in [1, 2, 4] {
+            let name = format!("parallel{threads}");
+            run(
+                folder.path(),
+                &format!("{common}/{name} --executor parallel --threads {threads}"),
+            )
+            .unwrap();
+            for file in ["alloc.json", "result.json", "body.rlp"] {
+                assert_eq!(
+                    read(&name, file),
+                    read("serial", file),
+                    "{file} at {threads} threads"
+                );
+            }
+        }
+        let result: Value = serde_json::from_str(&read("serial", "result.json")).unwrap();
+        assert_eq!(
+            result["receipts"].as_array().unwrap().len(),
+            47,
+            "a million gas is 47 payments"
+        );
+        assert_eq!(result["rejected"].as_array().unwrap().len(), 3);
+        // What ran comes out the same from its own encoding.
+        let again = "--state.fork=Osaka --input.txs=DIR/serial/body.rlp --output.basedir=DIR/again";
+        let line = again.replace("DIR", &folder.path().display().to_string());
+        let alloc = folder.path().join("alloc.json").display().to_string();
+        let env = folder.path().join("env.json").display().to_string();
+        let words = format!("t8n --input.alloc={alloc} --input.env={env} {line}");
+        Line::try_parse_from(words.split(' ')).unwrap().t8n.run().unwrap();
+        assert_eq!(read("again", "alloc.json"), read("serial", "alloc.json"));
+    }
+
+    #[test]
+    fn what_cannot_be_done_has_geths_exit_code() {
+        let folder = tempfile::tempdir().unwrap();
+        inputs(folder.path());
+        for (line, code) in [
+            ("--trace", 3),
+            ("--state.fork=Atlantis", 3),
+            ("--state.fork=Osaka --executor=both", 3),
+            ("--state.fork=Osaka --state.reward=-2", 3),
+            ("--state.fork=Osaka --output.basedir=DIR/env.json/below", 11),
+        ] {
+            assert_eq!(
+                run(folder.path(), line).map_err(|e| e.code()),
+                Err(code),
+                "{line}"
+            );
+        }
+        std::fs::write(folder.path().join("env.json"), "{}").unwrap();
+        assert_eq!(
+            run(folder.path(), "--state.fork=Osaka").map_err(|e| e.code()),
+            Err(10)
+        );
+        std::fs::remove_file(folder.path().join("env.json")).unwrap();
+        assert_eq!(
+            run(folder.path(), "--state.fork=Osaka").map_err(|e| e.code()),
+            Err(11)
+        );
+    }
+}
