@@ -176,7 +176,7 @@ impl Pass<'_> {
                     leaf.hash_leaf(op.key, value);
                     pool.lose(id, node);
                     new = pool.add(self.arena, &leaf);
-                    pool.moves.push(Move { old: id, new });
+                    pool.moves.push(Move::of(self.arena, op.key, id, new));
                 }
                 value => op.structural = value.is_some() || here,
             }

@@ -20,6 +20,15 @@ const SHARDS: usize = 64;
 pub(super) struct Move {
     pub(super) old: u32,
     pub(super) new: u32,
+    /// The key's hash, where the store had an index by then.
+    pub(super) hash: Option<u64>,
+}
+
+impl Move {
+    pub(super) fn of(arena: &Arena, key: &[u8], old: u32, new: u32) -> Self {
+        let hash = arena.index.get().map(|index| index.random.hash_one(key));
+        Self { old, new, hash }
+    }
 }
 
 /// The newest published version's leaves.
@@ -56,14 +65,13 @@ impl Index {
             shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
         }
     }
-    fn place(&self, key: &[u8]) -> (usize, u32) {
-        let hash = self.random.hash_one(key);
+    fn place(hash: u64) -> (usize, u32) {
         ((hash >> 32) as usize % SHARDS, hash as u32)
     }
     /// The leaf of `key` for a reader of `pinned`.
     pub(super) fn find(&self, pinned: &Pinned, key: &[u8], head: u64) -> Answer {
         let at = pinned.indexed.load(Acquire);
-        let (shard, tag) = self.place(key);
+        let (shard, tag) = Self::place(self.random.hash_one(key));
         let shard = self.shards[shard].read();
         if at == 0 || shard.at < at {
             return Answer::Unknown;
@@ -88,8 +96,11 @@ impl Index {
         let arena = &pinned.arena;
         let mut parts: Vec<Vec<(u32, Move)>> = vec![Vec::new(); SHARDS];
         for change in moves {
-            let id = if change.new == NIL { change.old } else { change.new };
-            let (shard, tag) = self.place(&arena.read(arena.node(id).key()));
+            let hash = change.hash.unwrap_or_else(|| {
+                let id = if change.new == NIL { change.old } else { change.new };
+                self.random.hash_one(&arena.read(arena.node(id).key())[..])
+            });
+            let (shard, tag) = Self::place(hash);
             parts[shard].push((tag, *change));
         }
         let mut at = 0;
@@ -97,7 +108,7 @@ impl Index {
             let mut shard = shard.write();
             shard.at += 1;
             at = shard.at;
-            for (tag, Move { old, new }) in part {
+            for (tag, Move { old, new, .. }) in part {
                 let found = shard
                     .leaves
                     .find_entry(spread(tag), |(_, id)| *id == old && old != NIL);
@@ -143,7 +154,11 @@ fn leaves(arena: &Arena, id: u32, into: &mut Vec<Move>) {
     }
     let node = arena.node(id);
     if node.is_leaf() {
-        into.push(Move { old: NIL, new: id });
+        into.push(Move {
+            old: NIL,
+            new: id,
+            hash: None,
+        });
     } else {
         leaves(arena, node.left, into);
         leaves(arena, node.right, into);

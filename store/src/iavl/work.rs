@@ -91,11 +91,11 @@ impl Work {
 
     /// A new leaf for a new key.
     fn leaf(&mut self, key: &[u8], head: u64, value: Place) -> u32 {
-        let key = self.arena.put(key);
+        let at = self.arena.put(key);
         let id = self
             .pool
-            .add(&self.arena, &Node::leaf(key, head, value, self.version));
-        self.pool.moves.push(Move { old: NIL, new: id });
+            .add(&self.arena, &Node::leaf(at, head, value, self.version));
+        self.pool.moves.push(Move::of(&self.arena, key, NIL, id));
         id
     }
 
@@ -129,7 +129,7 @@ impl Work {
                 };
                 self.pool.lose(id, &node);
                 let new = self.pool.add(&self.arena, &leaf);
-                self.pool.moves.push(Move { old: id, new });
+                self.pool.moves.push(Move::of(&self.arena, key, id, new));
                 return (new, true);
             }
             let leaf = self.leaf(key, head, value);
@@ -173,7 +173,7 @@ impl Work {
         if node.is_leaf() {
             self.pool.lose(id, &node);
             self.pool.gone.keys.push(node.key());
-            self.pool.moves.push(Move { old: id, new: NIL });
+            self.pool.moves.push(Move::of(&self.arena, key, id, NIL));
             return (NIL, None);
         }
         // A removed leaf's sibling takes the parent's place, with its old version and hash.
