@@ -1,4 +1,5 @@
 //! What a block does, seen from outside.
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 mod common;
 use app::CheckKind;
 use common::{Node, accounts, chain, genesis, mix};

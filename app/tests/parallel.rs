@@ -1,4 +1,5 @@
 //! The law: a block run in parallel is the block run one transaction after another.
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 mod common;
 use common::{CHAIN_ID, Node, accounts, chain, genesis_of, mix, operators, seen};
 use executor::{AnyExecutor, Faults, Parallel};
