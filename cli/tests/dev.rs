@@ -1,4 +1,5 @@
 //! The built program against its own development chain: what a newcomer types first.
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;

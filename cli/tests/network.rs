@@ -1,6 +1,7 @@
 //! Four validators, real CometBFT, different executors: the same bytes everywhere, whatever happens.
 //!
 //! Needs `cometbft` v0.38 on the PATH: `cargo xtask test` installs it.
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use node::{Execution, ExecutorKind, GenesisAccount};
