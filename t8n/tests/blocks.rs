@@ -1,4 +1,5 @@
 //! What happens between and around a block's transactions.
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
 mod common;
 
