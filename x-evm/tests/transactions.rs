@@ -1,4 +1,5 @@
 //! What transactions do to state.
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
 mod common;
 
