@@ -272,17 +272,17 @@ mod tests {
             r.time = Some(google::Timestamp {
                 seconds: 0,
                 nanos: -5,
-            })
+            });
         });
         check("hash of 3 bytes", |r| r.hash = vec![0; 3].into());
         check("proposer_address of 0 bytes", |r| {
-            r.proposer_address = Bytes::new()
+            r.proposer_address = Bytes::new();
         });
         check("block_id_flag 9", |r| {
-            r.decided_last_commit.as_mut().unwrap().votes[0].block_id_flag = 9
+            r.decided_last_commit.as_mut().unwrap().votes[0].block_id_flag = 9;
         });
         check("without a validator", |r| {
-            r.decided_last_commit.as_mut().unwrap().votes[0].validator = None
+            r.decided_last_commit.as_mut().unwrap().votes[0].validator = None;
         });
     }
 

@@ -32,7 +32,7 @@ impl Application for Mirror {
                 *self.0.borrow_mut() = Some(Failure {
                     message: "height -1".into(),
                     fatal: false,
-                })
+                });
             }
             _ => {}
         }
