@@ -56,7 +56,7 @@ impl TxOutput {
             first_log: 0,
             logs: ran.logs,
         };
-        let vm_error = ran.vm_error.unwrap_or(String::new());
+        let vm_error = ran.vm_error.as_deref().unwrap_or("").to_owned();
         Self { result, evm: Some(evm), returned: ran.output, vm_error }
     }
     /// A native transaction that was charged, whether its messages succeeded or not.

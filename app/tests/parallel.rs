@@ -52,6 +52,7 @@ fn go_on(accounts: &mut [Account], node: &Node) {
     }
 }
 
+#[allow(clippy::disallowed_methods, reason = "a seed to replay comes from the environment")]
 fn seeds(count: u64) -> Vec<u64> {
     match std::env::var("BRAID_SEED") {
         Ok(seed) => vec![seed.parse().unwrap()],
