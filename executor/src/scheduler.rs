@@ -526,7 +526,7 @@ mod tests {
                     validated: true,
                     aborted: i < aborted,
                     spared: false,
-                })
+                });
             });
             window.size
         };

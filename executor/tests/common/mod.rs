@@ -109,7 +109,7 @@ impl Program {
             match step.clone() {
                 Step::Get(k) | Step::GetHidingErrors(k) => access.reads.push(k),
                 Step::Put(k) | Step::PutValue(k, _) | Step::Delete(k) | Step::Increment(k) => {
-                    access.writes.push(k)
+                    access.writes.push(k);
                 }
                 Step::Add(k, _) | Step::Take(k, _) => access.adds.push(k),
                 Step::Move(from, to, _) => {
@@ -217,7 +217,7 @@ impl Job for Program {
                     error.map_or(Ok(()), Err)?;
                 }
                 Step::DeferAdd(key, n) => {
-                    state.defer(Deferral::Add(key.clone(), Delta::plus(U256::from(*n))))
+                    state.defer(Deferral::Add(key.clone(), Delta::plus(U256::from(*n))));
                 }
                 Step::DeferAppend(key) => {
                     state.defer(Deferral::Append(
