@@ -45,7 +45,7 @@ pub(crate) fn find(given: Option<&Path>) -> Result<PathBuf, NodeError> {
             Err(NodeError::NoComet(path.display().to_string()))
         };
     }
-    let path = std::env::var_os("PATH").unwrap_or_else(Default::default);
+    let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path)
         .map(|dir| dir.join("cometbft"))
         .find(|p| p.is_file());

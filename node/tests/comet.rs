@@ -97,7 +97,7 @@ async fn with_node<W: Future<Output = ()>>(
 ) -> Result<(), NodeError> {
     let (stop, (tell, told)) = (Stop::new(), tokio::sync::oneshot::channel());
     let running = tokio::spawn(start(options, stop.clone(), move |e| {
-        tell.send(e.clone()).unwrap()
+        tell.send(e.clone()).unwrap();
     }));
     if let Ok(endpoints) = told.await {
         work(endpoints).await;
