@@ -110,9 +110,9 @@ pub(crate) fn accounts(
         for (slot, word) in account.state.iter().chain(&account.state_diff).flatten() {
             let key = x_evm::slot_key(who, &U256::from_be_bytes(slot.0), 0);
             if word.is_zero() {
-                state.delete(key)
+                state.delete(key);
             } else {
-                state.put(key, Value::copy_from_slice(word.as_slice()))
+                state.put(key, Value::copy_from_slice(word.as_slice()));
             }
         }
     }
