@@ -190,7 +190,7 @@ pub(crate) fn dump(state: &MemoryState, fork: &Fork, config: &ChainConfig) -> Re
     // A record without a mark, a word or a wei is what a destroyed account leaves.
     let mut gone = Vec::new();
     for (who, account) in &out {
-        if *account == Account::default() && state.0.get(&x_evm::empty_key(who)).is_none() {
+        if *account == Account::default() && !state.0.contains_key(&x_evm::empty_key(who)) {
             gone.push(*who);
         }
     }
