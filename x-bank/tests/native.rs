@@ -22,7 +22,7 @@ const CHAIN: &str = "braid-test-1";
 const FEE: u64 = 1_000_000_000 * 200_000;
 
 fn key(n: u8) -> SigningKey {
-    if n % 2 == 0 {
+    if n.is_multiple_of(2) {
         SigningKey::eth(&[n; 32]).unwrap()
     } else {
         SigningKey::cosmos(&[n; 32]).unwrap()
@@ -350,6 +350,7 @@ fn what_is_wrong_with_a_transaction_has_its_code() {
         "signature verification failed; please verify account number ({}), sequence (0) and chain-id ({CHAIN}): unauthorized",
         signing.account_number
     );
+    #[allow(clippy::type_complexity, reason = "a table: what, bytes, what comes of it")]
     let cases: Vec<(&str, Vec<u8>, (&str, u32, &str))> = vec![
         (
             "another chain",
