@@ -61,10 +61,10 @@ fn any_other_form_of_the_envelope_is_refused() {
         ("signature", |raw, _, _| raw.signatures.push(vec![1])),
         ("gas", |_, _, auth| auth.fee.as_mut().unwrap().gas_limit += 1),
         ("fee", |_, _, auth| {
-            auth.fee.as_mut().unwrap().amount[0].amount = "1".into()
+            auth.fee.as_mut().unwrap().amount[0].amount = "1".into();
         }),
         ("payer", |_, _, auth| {
-            auth.fee.as_mut().unwrap().payer = "braid1".into()
+            auth.fee.as_mut().unwrap().payer = "braid1".into();
         }),
         ("no fee", |_, _, auth| auth.fee = None),
         ("no option", |_, body, _| body.extension_options.clear()),
@@ -72,7 +72,7 @@ fn any_other_form_of_the_envelope_is_refused() {
             body.non_critical_extension_options = std::mem::take(&mut body.extension_options);
         }),
         ("two messages", |_, body, _| {
-            body.messages.push(body.messages[0].clone())
+            body.messages.push(body.messages[0].clone());
         }),
         ("no message", |_, body, _| body.messages.clear()),
         ("another sender", |_, body, _| {
