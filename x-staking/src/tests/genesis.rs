@@ -21,7 +21,7 @@ fn refusal(section: &serde_json::Value, pool: U256) -> String {
             ctx.state,
             &crate::pool(Status::Bonded),
             &Coin::new(pool, "abraid"),
-        )
+        );
     });
     match chain.init(section) {
         Err(Error::Rejected { message, .. }) => message,
