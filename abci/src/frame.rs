@@ -100,7 +100,10 @@ impl ReadBuffer {
     }
 
     /// The next whole message, or `None` while it is not all there.
-    #[allow(clippy::should_implement_trait, reason = "an iterator could not be told the type, nor fail")]
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "an iterator could not be told the type, nor fail"
+    )]
     pub fn next<M: Message + Default>(&mut self) -> Result<Option<M>, FrameError> {
         let waiting = &self.bytes[self.start..self.end];
         let head = &waiting[..waiting.len().min(VARINT_MAX)];

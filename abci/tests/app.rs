@@ -1,5 +1,8 @@
 //! The real app behind the listener: a chain started, a block committed, requests out of order, all over a socket.
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
 use abci::{AbciApp, Address, OnFatal, ReadBuffer, Server, write_frame};
 use app::genesis::{GenesisSpec, app_state};
 use std::io::Write;

@@ -1,5 +1,8 @@
 //! The listener through real sockets: order, partial reads, garbage, panics, stopping.
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
 use abci::{Address, Failing, Failure, OnFatal, ReadBuffer, Server, write_frame};
 use std::cell::RefCell;
 use std::io::{Read, Write};

@@ -7,17 +7,17 @@ use crate::cache::Cache;
 use crate::chain::{self, BlockParts, ChainInfo};
 use crate::check::Checks;
 use crate::modules::Modules;
+use crate::read::{head_time, index};
 use crate::receipt::TxOutput;
 use crate::record::{StoredBlock, StoredTx};
 use crate::tx::{Decoder, Rules};
-use crate::read::{head_time, index};
 use crate::view::StateView;
 use arc_swap::ArcSwapOption;
 use module::{BlockContext, GenesisContext, ValidatorUpdate};
 use parking_lot::Mutex;
 use state::{
-    AppHash, BlockRecord, CommitStore, EMPTY_ROOT, EmptyState, MemoryState, Op, Overlay, StateError,
-    Version, WriteSet,
+    AppHash, BlockRecord, CommitStore, EMPTY_ROOT, EmptyState, MemoryState, Op, Overlay, StateError, Version,
+    WriteSet,
 };
 use std::sync::Arc;
 use types::Bytes;
@@ -54,7 +54,9 @@ pub struct App<S: CommitStore> {
 
 impl<S: CommitStore> std::fmt::Debug for App<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("App").field("height", &self.height()).finish_non_exhaustive()
+        f.debug_struct("App")
+            .field("height", &self.height())
+            .finish_non_exhaustive()
     }
 }
 
@@ -87,7 +89,12 @@ impl<S: CommitStore> App<S> {
         let snapshot = self.store.snapshot(version.height)?;
         let info = ChainInfo::read(&snapshot)?.ok_or(AppError::NotStarted)?;
         let parts = BlockParts::read(&snapshot)?;
-        self.set_head(Head { version, state: StateView::At(snapshot), info: Arc::new(info), parts })
+        self.set_head(Head {
+            version,
+            state: StateView::At(snapshot),
+            info: Arc::new(info),
+            parts,
+        })
     }
 
     fn set_head(&self, head: Head<S::Snapshot>) -> Result<(), AppError> {
@@ -107,14 +114,21 @@ impl<S: CommitStore> App<S> {
     /// ABCI `Info`: waits until every commit is durable, and reports that.
     pub fn info(&self) -> Result<Info, AppError> {
         let version = self.store.durable()?;
-        let app_version = if version.height == 0 { 0 } else { self.head()?.info.params.app_version };
+        let app_version = if version.height == 0 {
+            0
+        } else {
+            self.head()?.info.params.app_version
+        };
         Ok(Info { version, app_version })
     }
 
     /// ABCI `InitChain`. What it writes is committed with the first block (chain.md rule 23); asking again starts over.
     pub fn init_chain(&self, req: &InitChain) -> Result<ChainInitialised, AppError> {
         if self.store.latest().height > 0 {
-            let why = format!("init chain at height {}: the chain has started", self.store.latest().height);
+            let why = format!(
+                "init chain at height {}: the chain has started",
+                self.store.latest().height
+            );
             return Err(AppError::Order(why));
         }
         let (info, writes, validators) = crate::genesis::run(&self.modules, req)?;
@@ -125,17 +139,33 @@ impl<S: CommitStore> App<S> {
             }
         }
         let parts = BlockParts::read(&state)?;
-        let version = Version { height: 0, root: EMPTY_ROOT };
+        let version = Version {
+            height: 0,
+            root: EMPTY_ROOT,
+        };
         *self.pending.lock() = None;
         // What was decoded was decoded under the names of a genesis that this one replaces.
         self.decoder.clear();
         let state = StateView::Genesis(Arc::new(state));
-        self.set_head(Head { version, state, info: Arc::new(info), parts })?;
-        Ok(ChainInitialised { validators, app_hash: EMPTY_ROOT })
+        self.set_head(Head {
+            version,
+            state,
+            info: Arc::new(info),
+            parts,
+        })?;
+        Ok(ChainInitialised {
+            validators,
+            app_hash: EMPTY_ROOT,
+        })
     }
 
     pub(crate) fn machine<'a>(&'a self, info: &'a ChainInfo) -> Machine<'a> {
-        Machine { info, modules: &self.modules, executor: &self.options.executor, decoder: &self.decoder }
+        Machine {
+            info,
+            modules: &self.modules,
+            executor: &self.options.executor,
+            decoder: &self.decoder,
+        }
     }
 
     /// ABCI `FinalizeBlock`: executes and hashes; nothing is durable until [`App::commit`]. Asking again for the same
@@ -157,26 +187,58 @@ impl<S: CommitStore> App<S> {
             StateView::At(snapshot) => state::normalise(snapshot, writes)?,
         };
         let (app_hash, staged) = self.store.stage(block.height, changes)?;
-        let BlockOutcome { outputs, parts, events, validator_updates, stats, .. } =
-            BlockOutcome { writes: WriteSet::new(), ..done };
+        let BlockOutcome {
+            outputs,
+            parts,
+            events,
+            validator_updates,
+            stats,
+            ..
+        } = BlockOutcome {
+            writes: WriteSet::new(),
+            ..done
+        };
         let results: Vec<TxResult> = outputs.iter().map(|o| o.result.clone()).collect();
         let stored = stored(block, outputs, &parts, &app_hash, &events, &validator_updates);
-        *pending = Some(Pending { height: block.height, staged, block: stored });
-        Ok(Finalized { results, events, validator_updates, app_hash, stats })
+        *pending = Some(Pending {
+            height: block.height,
+            staged,
+            block: stored,
+        });
+        Ok(Finalized {
+            results,
+            events,
+            validator_updates,
+            app_hash,
+            stats,
+        })
     }
 
     /// ABCI `Commit`: makes the finalized block durable, with its receipts and index, and publishes it.
     pub fn commit(&self) -> Result<Committed, AppError> {
-        let Some(Pending { height, staged, block }) = self.pending.lock().take() else {
+        let Some(Pending {
+            height,
+            staged,
+            block,
+        }) = self.pending.lock().take()
+        else {
             return Err(AppError::Order("commit without a finalized block".into()));
         };
-        let record = BlockRecord { body: block.encode(), index: index(height, &block) };
+        let record = BlockRecord {
+            body: block.encode(),
+            index: index(height, &block),
+        };
         let size = record.body.len();
         let version = self.store.commit(staged, record)?;
         self.publish(version)?;
-        self.checks.lock().included(block.txs.iter().filter_map(|t| t.evm.as_ref().map(|e| e.hash)));
+        self.checks
+            .lock()
+            .included(block.txs.iter().filter_map(|t| t.evm.as_ref().map(|e| e.hash)));
         self.blocks.lock().put(height, Arc::new(block), size);
-        Ok(Committed { version, retain_height: 0 })
+        Ok(Committed {
+            version,
+            retain_height: 0,
+        })
     }
 
     /// ABCI `CheckTx`.
@@ -190,7 +252,11 @@ impl<S: CommitStore> App<S> {
             Ok(params) => params,
             Err(e) => return TxOutput::rejected("sdk", module::codes::LOGIC, e.to_string(), 0).result,
         };
-        let rules = Rules { modules: &self.modules, config: &head.info.config, params: &params };
+        let rules = Rules {
+            modules: &self.modules,
+            config: &head.info.config,
+            params: &params,
+        };
         let decoded = self.decoder.decode(&rules, tx);
         crate::check::check(&head.info, &self.decoder, &self.checks, decoded, tx, kind)
     }
@@ -203,19 +269,34 @@ impl<S: CommitStore> App<S> {
 
 /// The height that comes next.
 pub(crate) fn next_height<S>(head: &Head<S>) -> u64 {
-    if head.version.height == 0 { head.info.initial_height } else { head.version.height + 1 }
+    if head.version.height == 0 {
+        head.info.initial_height
+    } else {
+        head.version.height + 1
+    }
 }
 
 /// The next block, as far as it is known before it is proposed.
 pub(crate) fn next_block<S>(head: &Head<S>) -> Block {
     let time = head_time(&head.parts.header);
-    Block { height: next_height(head), time, hash: block::NO_HASH, ..Block::default() }
+    Block {
+        height: next_height(head),
+        time,
+        hash: block::NO_HASH,
+        ..Block::default()
+    }
 }
 
 /// Genesis' writes under the first block's.
 fn with_genesis<S>(state: &StateView<S>, writes: WriteSet) -> WriteSet {
-    let StateView::Genesis(genesis) = state else { return writes };
-    let mut all: WriteSet = genesis.0.iter().map(|(k, v)| (k.clone(), Op::Put(v.clone()))).collect();
+    let StateView::Genesis(genesis) = state else {
+        return writes;
+    };
+    let mut all: WriteSet = genesis
+        .0
+        .iter()
+        .map(|(k, v)| (k.clone(), Op::Put(v.clone())))
+        .collect();
     all.extend(writes);
     all
 }
@@ -236,7 +317,13 @@ fn stored(
         comet_hash: block.hash,
         time: block.time,
         proposer: block.proposer,
-        txs: txs.map(|(raw, o)| StoredTx { raw: raw.clone(), result: o.result, evm: o.evm }).collect(),
+        txs: txs
+            .map(|(raw, o)| StoredTx {
+                raw: raw.clone(),
+                result: o.result,
+                evm: o.evm,
+            })
+            .collect(),
         events: events.to_vec(),
         validator_updates: validator_updates.to_vec(),
     }
@@ -268,10 +355,7 @@ pub(crate) fn init_modules(
 }
 
 /// Writes the app's own genesis entries.
-pub(crate) fn init_chain_store(
-    writes: WriteSet,
-    info: &ChainInfo,
-) -> Result<WriteSet, StateError> {
+pub(crate) fn init_chain_store(writes: WriteSet, info: &ChainInfo) -> Result<WriteSet, StateError> {
     let mut state = Overlay::with_writes(&EmptyState, writes);
     info.write(&mut state);
     chain::genesis_parts(info).write(&mut state);

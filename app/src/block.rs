@@ -72,7 +72,12 @@ pub(crate) fn context(
 /// EIP-1559 over the parent's header, floored by the chain's minimum.
 fn next_base_fee(info: &ChainInfo, parent: &Header) -> U256 {
     let base_fee = U256::from(parent.base_fee_per_gas.unwrap_or(0));
-    x_evm::next_base_fee(parent.gas_used, parent.gas_limit, base_fee, info.config.min_gas_price())
+    x_evm::next_base_fee(
+        parent.gas_used,
+        parent.gas_limit,
+        base_fee,
+        info.config.min_gas_price(),
+    )
 }
 
 /// The keys that settle late: the fee collector's balance and staking's queues.
@@ -92,37 +97,74 @@ pub(crate) fn execute(
     block: &Block,
 ) -> Result<BlockOutcome, AppError> {
     let mut validator_updates = Vec::new();
-    let (writes, mut events) = hooks(machine, base, WriteSet::new(), &ctx, Phase::Begin, &mut validator_updates)?;
+    let (writes, mut events) = hooks(
+        machine,
+        base,
+        WriteSet::new(),
+        &ctx,
+        Phase::Begin,
+        &mut validator_updates,
+    )?;
     let mut arrivals = Arrivals::default();
     arrivals.see(&writes);
 
     let evm = x_evm::Env::chain(&ctx, machine.modules.blocked.clone());
     let env = Env { block: ctx, evm };
     let mut totals = Totals::new(&env.block, arrivals);
-    let Executed { outputs, writes: changed, stats } = {
+    let Executed {
+        outputs,
+        writes: changed,
+        stats,
+    } = {
         let params = x_auth::params(&base)?;
-        let rules = Rules { modules: machine.modules, config: &machine.info.config, params: &params };
+        let rules = Rules {
+            modules: machine.modules,
+            config: &machine.info.config,
+            params: &params,
+        };
         let jobs = block
             .txs
             .par_iter()
-            .map(|raw| {
-                TxJob::new(&env, &rules, machine.decoder, raw, &base)
-            })
+            .map(|raw| TxJob::new(&env, &rules, machine.decoder, raw, &base))
             .collect::<Result<Vec<_>, StateError>>()?;
-        let start = Layered { base, writes: &writes };
+        let start = Layered {
+            base,
+            writes: &writes,
+        };
         let deferred = deferred_keys(machine.info);
-        machine.executor.execute(&BlockInput { base: &start, jobs: &jobs, deferred: &deferred }, &mut totals)?
+        machine.executor.execute(
+            &BlockInput {
+                base: &start,
+                jobs: &jobs,
+                deferred: &deferred,
+            },
+            &mut totals,
+        )?
     };
     let mut writes = writes;
     for (key, op) in changed {
         state::merge(&mut writes, key, op)?;
     }
 
-    let (writes, ended) = hooks(machine, base, writes, &env.block, Phase::End, &mut validator_updates)?;
+    let (writes, ended) = hooks(
+        machine,
+        base,
+        writes,
+        &env.block,
+        Phase::End,
+        &mut validator_updates,
+    )?;
     events.extend(ended);
     totals.arrivals.see(&writes);
     let (parts, writes) = fold(base, writes, &env.block, block, &outputs, totals)?;
-    Ok(BlockOutcome { outputs, writes, parts, events, validator_updates, stats })
+    Ok(BlockOutcome {
+        outputs,
+        writes,
+        parts,
+        events,
+        validator_updates,
+        stats,
+    })
 }
 
 #[derive(Clone, Copy)]
@@ -141,13 +183,22 @@ fn hooks(
 ) -> Result<(WriteSet, Vec<Event>), AppError> {
     let mut events = Vec::new();
     let mut overlay = Overlay::with_writes(&base, writes);
-    let mut ctx = HookContext { block, state: &mut overlay, events: &mut events, validator_updates };
+    let mut ctx = HookContext {
+        block,
+        state: &mut overlay,
+        events: &mut events,
+        validator_updates,
+    };
     for module in machine.modules.iter() {
         let done = match phase {
             Phase::Begin => module.begin_block(&mut ctx),
             Phase::End => module.end_block(&mut ctx),
         };
-        done.map_err(|e| AppError::Hook { module: module.name(), height: block.height, why: e.to_string() })?;
+        done.map_err(|e| AppError::Hook {
+            module: module.name(),
+            height: block.height,
+            why: e.to_string(),
+        })?;
     }
     let mode = match phase {
         Phase::Begin => "BeginBlock",
@@ -171,7 +222,11 @@ fn fold(
     // Sums become plain values first, so that a credit that nets to nothing makes no account.
     let mut resolved = WriteSet::new();
     for (key, op) in writes {
-        let before = if matches!(op, Op::Add(_)) { base.get(&key)? } else { None };
+        let before = if matches!(op, Op::Add(_)) {
+            base.get(&key)?
+        } else {
+            None
+        };
         let after: Option<Value> = state::resolve(&key, before, &op)?;
         resolved.insert(key, after.map_or(Op::Delete, Op::Put));
     }
@@ -206,7 +261,10 @@ fn fold(
         parent_beacon_block_root: Some(ctx.parent_beacon_root),
         ..plain_header()
     };
-    let parts = BlockParts { header, comet_hash: block.hash };
+    let parts = BlockParts {
+        header,
+        comet_hash: block.hash,
+    };
     parts.write(&mut overlay);
     Ok((parts, overlay.settle()?))
 }

@@ -15,7 +15,11 @@ impl<K: Hash + Eq, V> Cache<K, V> {
     /// Room for `entries` (at least one) of `bytes` in all.
     pub(crate) fn new(entries: usize, bytes: usize) -> Self {
         let entries = NonZeroUsize::new(entries).unwrap_or(NonZeroUsize::MIN);
-        Self { entries: LruCache::new(entries), bytes: 0, bytes_max: bytes }
+        Self {
+            entries: LruCache::new(entries),
+            bytes: 0,
+            bytes_max: bytes,
+        }
     }
     /// The value under `key`, which is now the last used.
     pub(crate) fn get(&mut self, key: &K) -> Option<&V> {

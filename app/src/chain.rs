@@ -57,18 +57,28 @@ impl ChainInfo {
             genesis_nanos: self.genesis_time.nanos,
             params: self.params.clone(),
         };
-        state.put(info_key(), serde_json::to_vec(&stored).expect("plain data").into());
+        state.put(
+            info_key(),
+            serde_json::to_vec(&stored).expect("plain data").into(),
+        );
     }
     pub(crate) fn read(state: &dyn StateRead) -> Result<Option<Self>, StateError> {
         let key = info_key();
-        let Some(value) = state.get(&key)? else { return Ok(None) };
-        let s: Stored = serde_json::from_slice(&value)
-            .map_err(|e| StateError::Corrupt { key, why: e.to_string() })?;
+        let Some(value) = state.get(&key)? else {
+            return Ok(None);
+        };
+        let s: Stored = serde_json::from_slice(&value).map_err(|e| StateError::Corrupt {
+            key,
+            why: e.to_string(),
+        })?;
         Ok(Some(Self {
             chain_id: s.chain_id.into(),
             config: Arc::new(s.config),
             initial_height: s.initial_height,
-            genesis_time: Timestamp { seconds: s.genesis_seconds, nanos: s.genesis_nanos },
+            genesis_time: Timestamp {
+                seconds: s.genesis_seconds,
+                nanos: s.genesis_nanos,
+            },
             params: s.params,
         }))
     }
@@ -96,13 +106,18 @@ impl BlockParts {
     pub(crate) fn write(&self, state: &mut dyn StateWrite) {
         let mut header = Vec::new();
         self.header.encode(&mut header);
-        let proto =
-            PartsProto { header: header.into(), comet_hash: Bytes::copy_from_slice(self.comet_hash.as_slice()) };
+        let proto = PartsProto {
+            header: header.into(),
+            comet_hash: Bytes::copy_from_slice(self.comet_hash.as_slice()),
+        };
         state.put(block_key(), Value::from(proto.encode_to_vec()));
     }
     pub(crate) fn read(state: &dyn StateRead) -> Result<Self, StateError> {
         let key = block_key();
-        let corrupt = |why: String| StateError::Corrupt { key: block_key(), why };
+        let corrupt = |why: String| StateError::Corrupt {
+            key: block_key(),
+            why,
+        };
         let value = state.get(&key)?.ok_or_else(|| corrupt("missing".into()))?;
         let proto = PartsProto::decode(value).map_err(|e| corrupt(e.to_string()))?;
         let header = Header::decode(&mut proto.header.as_ref()).map_err(|e| corrupt(e.to_string()))?;
@@ -112,7 +127,10 @@ impl BlockParts {
     }
     /// The Ethereum header, once the app hash is known.
     pub(crate) fn sealed(&self, root: &AppHash) -> Header {
-        Header { state_root: B256::from(*root), ..self.header.clone() }
+        Header {
+            state_root: B256::from(*root),
+            ..self.header.clone()
+        }
     }
 }
 
@@ -140,13 +158,19 @@ pub(crate) fn genesis_parts(info: &ChainInfo) -> BlockParts {
         base_fee_per_gas: Some(u64::try_from(info.config.min_gas_price()).unwrap_or(u64::MAX)),
         ..plain_header()
     };
-    BlockParts { header, comet_hash: B256::ZERO }
+    BlockParts {
+        header,
+        comet_hash: B256::ZERO,
+    }
 }
 
 /// Refuses parameters the chain cannot run with.
 pub(crate) fn check_params(params: &ConsensusParams, initial_height: u64) -> Result<(), AppError> {
     if params.max_gas <= 0 {
-        let why = format!("consensus_params.block.max_gas is {}: want above zero", params.max_gas);
+        let why = format!(
+            "consensus_params.block.max_gas is {}: want above zero",
+            params.max_gas
+        );
         return Err(AppError::Genesis(why));
     }
     if initial_height == 0 {

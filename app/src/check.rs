@@ -2,6 +2,7 @@
 //!
 //! Checks run over the newest committed state plus what earlier checks used up, and never wait for a block being
 //! executed. EVM code does not run here; native messages do not run either.
+use crate::AppError;
 use crate::api::{CheckKind, TxResult};
 use crate::cache::Cache;
 use crate::chain::ChainInfo;
@@ -9,7 +10,6 @@ use crate::job::pay_fee;
 use crate::receipt::TxOutput;
 use crate::tx::{Decoder, Tx};
 use crate::view::StateView;
-use crate::AppError;
 use module::{BlockContext, Error, TxContext, codes};
 use parking_lot::Mutex;
 use state::{Overlay, StateScan, WriteSet};
@@ -32,7 +32,11 @@ pub(crate) struct Checks<S> {
 
 impl<S> Default for Checks<S> {
     fn default() -> Self {
-        Self { base: None, writes: WriteSet::new(), pending: Cache::new(PENDING_MAX, PENDING_BYTES_MAX) }
+        Self {
+            base: None,
+            writes: WriteSet::new(),
+            pending: Cache::new(PENDING_MAX, PENDING_BYTES_MAX),
+        }
     }
 }
 
@@ -54,7 +58,12 @@ impl<S: StateScan + Clone> Checks<S> {
     pub(crate) fn sequence(&self, who: &Address) -> Result<u64, AppError> {
         let (state, _) = self.base.as_ref().ok_or(AppError::NotStarted)?;
         let key = x_auth::account_key(who);
-        let own = self.writes.get(&key).map(|op| (key, op.clone())).into_iter().collect();
+        let own = self
+            .writes
+            .get(&key)
+            .map(|op| (key, op.clone()))
+            .into_iter()
+            .collect();
         Ok(x_auth::sequence(&Overlay::with_writes(state, own), who)?)
     }
     /// Runs `check` over the state as checks left it; keeps what it writes if it succeeds.
@@ -75,7 +84,10 @@ impl<S: StateScan + Clone> Checks<S> {
         let done = match (done, buffered) {
             (Ok(v), Ok(buffered)) => {
                 // What settles late has no part in checks.
-                outer.absorb(state::Buffered { writes: buffered.writes, deferred: Vec::new() });
+                outer.absorb(state::Buffered {
+                    writes: buffered.writes,
+                    deferred: Vec::new(),
+                });
                 Ok(v)
             }
             (Ok(_), Err(e)) => Err(e.into()),
@@ -111,8 +123,14 @@ pub(crate) fn check<S: StateScan + Clone>(
     match &*tx {
         Tx::Ethereum(evm) => match check_ethereum(checks, evm, kind) {
             Ok(gas) => {
-                checks.lock().pending.put(evm.hash, evm.raw.clone(), evm.raw.len());
-                TxResult { gas_wanted: gas, ..TxResult::default() }
+                checks
+                    .lock()
+                    .pending
+                    .put(evm.hash, evm.raw.clone(), evm.raw.len());
+                TxResult {
+                    gas_wanted: gas,
+                    ..TxResult::default()
+                }
             }
             Err(e) => {
                 if kind == CheckKind::Recheck {
@@ -123,7 +141,11 @@ pub(crate) fn check<S: StateScan + Clone>(
         },
         Tx::Native(native) => match check_native(info, decoder, checks, native) {
             // Expected gas, not the limit: limits nobody uses must not fill a block (chain.md rule 13).
-            Ok(gas) => TxResult { gas_wanted: gas, gas_used: gas, ..TxResult::default() },
+            Ok(gas) => TxResult {
+                gas_wanted: gas,
+                gas_used: gas,
+                ..TxResult::default()
+            },
             Err(e) => refuse(e, native.gas_limit),
         },
     }
@@ -137,7 +159,9 @@ fn check_native<S: StateScan + Clone>(
 ) -> Result<u64, Error> {
     // Signatures outside the lock; numbers and keys are those of the newest block.
     let base = checks.lock().base.clone();
-    let Some((state, _)) = base else { return Err(Error::sdk(codes::LOGIC, "the chain has not started")) };
+    let Some((state, _)) = base else {
+        return Err(Error::sdk(codes::LOGIC, "the chain has not started"));
+    };
     let verdict = decoder.verify(tx, &state, &info.chain_id, &info.config)?;
     let gas = tx.intrinsic_gas();
     let limit = info.gas_limit();
@@ -147,7 +171,11 @@ fn check_native<S: StateScan + Clone>(
     }
     checks.lock().attempt(|block, state| {
         let mut events = Vec::new();
-        let mut ctx = TxContext { block, state, events: &mut events };
+        let mut ctx = TxContext {
+            block,
+            state,
+            events: &mut events,
+        };
         x_auth::ante::run(tx, &verdict, &mut ctx, pay_fee)?;
         Ok(())
     })?;
@@ -172,7 +200,10 @@ fn check_ethereum<S: StateScan + Clone>(
         let cost = tx.cost_max().unwrap_or(U256::MAX);
         x_bank::debit(state, &tx.sender, &Coin::new(cost, &block.config.base_denom))?;
         let next = tx.nonce().checked_add(1).ok_or_else(|| {
-            Error::sdk(codes::WRONG_SEQUENCE, format!("nonce has max value: address {}", tx.sender))
+            Error::sdk(
+                codes::WRONG_SEQUENCE,
+                format!("nonce has max value: address {}", tx.sender),
+            )
         })?;
         x_auth::set_sequence(state, &block.config, &tx.sender, next)?;
         Ok(gas)

@@ -4,8 +4,8 @@ use crate::app::{init_chain_store, init_modules};
 use crate::chain::{ChainInfo, check_params};
 use crate::modules::Modules;
 use module::BlockContext;
-use state::WriteSet;
 use serde_json::{Value, json};
+use state::WriteSet;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use types::{Address, ChainConfig, Coin, Timestamp, bech32_address};
@@ -42,7 +42,9 @@ pub(crate) fn run(
     let bad = |why: String| AppError::Genesis(why);
     let app_state: Value =
         serde_json::from_slice(&req.app_state).map_err(|e| bad(format!("app_state is not JSON: {e}")))?;
-    let section = app_state.get(SECTION).ok_or_else(|| bad(format!("app_state has no section {SECTION:?}")))?;
+    let section = app_state
+        .get(SECTION)
+        .ok_or_else(|| bad(format!("app_state has no section {SECTION:?}")))?;
     let config: ChainConfig =
         serde_json::from_value(section.clone()).map_err(|e| bad(format!("section {SECTION:?}: {e}")))?;
     config.check().map_err(bad)?;
@@ -66,7 +68,9 @@ fn starting_set(
     ours: Vec<ValidatorUpdate>,
 ) -> Result<Vec<ValidatorUpdate>, AppError> {
     if ours.is_empty() && named.is_empty() {
-        return Err(AppError::Genesis("no validators: neither the document nor staking names any".into()));
+        return Err(AppError::Genesis(
+            "no validators: neither the document nor staking names any".into(),
+        ));
     }
     if named.is_empty() {
         return Ok(ours);
@@ -76,7 +80,8 @@ fn starting_set(
     };
     let (want, have) = (by_key(named), by_key(&ours));
     if want != have {
-        let show = |m: &BTreeMap<Vec<u8>, i64>| m.values().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        let show =
+            |m: &BTreeMap<Vec<u8>, i64>| m.values().map(ToString::to_string).collect::<Vec<_>>().join(",");
         let why = format!(
             "the document's {} validators (powers {}) are not staking's {} (powers {})",
             want.len(),
@@ -97,9 +102,16 @@ pub fn app_state(spec: &GenesisSpec) -> Result<Value, AppError> {
         .map_err(|e| AppError::Genesis(format!("validators: {e}")))?;
     let mut balances: BTreeMap<Address, BTreeMap<String, types::U256>> = BTreeMap::new();
     let pools = staking.balances.iter().map(|(who, coin)| (*who, coin.clone()));
-    let listed = spec.accounts.iter().flat_map(|a| a.coins.iter().map(|c| (a.address, c.clone())));
+    let listed = spec
+        .accounts
+        .iter()
+        .flat_map(|a| a.coins.iter().map(|c| (a.address, c.clone())));
     for (who, coin) in listed.chain(pools) {
-        let sum = balances.entry(who).or_default().entry(coin.denom.clone()).or_default();
+        let sum = balances
+            .entry(who)
+            .or_default()
+            .entry(coin.denom.clone())
+            .or_default();
         *sum = sum
             .checked_add(coin.amount)
             .ok_or_else(|| AppError::Genesis(format!("balance of {who} beyond 256 bits")))?;
@@ -113,10 +125,15 @@ pub fn app_state(spec: &GenesisSpec) -> Result<Value, AppError> {
     }
     let text = |who: &Address| bech32_address(&config.bech32_prefix, who);
     let coins = |coins: &BTreeMap<String, types::U256>| -> Vec<Value> {
-        coins.iter().map(|(d, a)| json!({ "denom": d, "amount": a.to_string() })).collect()
+        coins
+            .iter()
+            .map(|(d, a)| json!({ "denom": d, "amount": a.to_string() }))
+            .collect()
     };
-    let modules: Vec<Address> =
-        crate::modules::MODULE_ACCOUNTS.iter().map(|(name, _)| x_auth::module_address(name)).collect();
+    let modules: Vec<Address> = crate::modules::MODULE_ACCOUNTS
+        .iter()
+        .map(|(name, _)| x_auth::module_address(name))
+        .collect();
     let accounts: Vec<Value> = balances
         .keys()
         .filter(|who| !modules.contains(who))
@@ -127,8 +144,10 @@ pub fn app_state(spec: &GenesisSpec) -> Result<Value, AppError> {
             })
         })
         .collect();
-    let balances: Vec<Value> =
-        balances.iter().map(|(who, c)| json!({ "address": text(who), "coins": coins(c) })).collect();
+    let balances: Vec<Value> = balances
+        .iter()
+        .map(|(who, c)| json!({ "address": text(who), "coins": coins(c) }))
+        .collect();
     Ok(json!({
         SECTION: config,
         "auth": { "accounts": accounts },

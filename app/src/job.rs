@@ -46,8 +46,15 @@ impl<'a> TxJob<'a> {
             Ok(tx) => tx,
             Err(Error::State(e)) => return Err(e),
             Err(e) => {
-                let access = Access { complete: true, ..Access::default() };
-                return Ok(Self { env, body: Body::Refused(e), access });
+                let access = Access {
+                    complete: true,
+                    ..Access::default()
+                };
+                return Ok(Self {
+                    env,
+                    body: Body::Refused(e),
+                    access,
+                });
             }
         };
         let (verdict, access) = match &*tx {
@@ -55,11 +62,17 @@ impl<'a> TxJob<'a> {
             Tx::Native(native) => {
                 let verdict = decoder.verify(native, start, &env.block.chain_id, rules.config)?;
                 let mut access = native.access(&env.block, start);
-                access.writes.push(x_bank::balance_key(&native.fee_payer, &native.fee.denom));
+                access
+                    .writes
+                    .push(x_bank::balance_key(&native.fee_payer, &native.fee.denom));
                 (Some(verdict), access)
             }
         };
-        Ok(Self { env, body: Body::Ready(tx, verdict), access })
+        Ok(Self {
+            env,
+            body: Body::Ready(tx, verdict),
+            access,
+        })
     }
 }
 
@@ -71,20 +84,30 @@ impl Job for TxJob<'_> {
         &self.access
     }
 
-    fn run(&self, view: &dyn StateScan, scratch: &mut x_evm::Scratch) -> Result<Outcome<TxOutput>, StateError> {
+    fn run(
+        &self,
+        view: &dyn StateScan,
+        scratch: &mut x_evm::Scratch,
+    ) -> Result<Outcome<TxOutput>, StateError> {
         match &self.body {
             Body::Refused(error) => Ok(nothing(TxOutput::from_error(error.clone(), 0)?)),
             Body::Ready(tx, verdict) => match (&**tx, verdict) {
                 (Tx::Ethereum(tx), _) => run_ethereum(&self.env.evm, tx, view, scratch),
                 (Tx::Native(tx), Some(verdict)) => run_native(&self.env.block, tx, verdict, view),
-                (Tx::Native(_), None) => Err(StateError::Storage("native transaction without verdict".into())),
+                (Tx::Native(_), None) => {
+                    Err(StateError::Storage("native transaction without verdict".into()))
+                }
             },
         }
     }
 }
 
 pub(crate) fn nothing(output: TxOutput) -> Outcome<TxOutput> {
-    Outcome { writes: WriteSet::new(), deferred: Vec::new(), output }
+    Outcome {
+        writes: WriteSet::new(),
+        deferred: Vec::new(),
+        output,
+    }
 }
 
 fn run_ethereum(
@@ -100,7 +123,11 @@ fn run_ethereum(
             TxOutput::rejected(why.codespace, why.code, why.message, tx.gas_limit())
         }
     };
-    Ok(Outcome { writes: ran.writes, deferred: ran.deferred, output })
+    Ok(Outcome {
+        writes: ran.writes,
+        deferred: ran.deferred,
+        output,
+    })
 }
 
 /// Fee and sequence first, then the messages, all or none: a failed message keeps fee and sequence.
@@ -112,15 +139,26 @@ pub(crate) fn run_native(
 ) -> Result<Outcome<TxOutput>, StateError> {
     let mut events = Vec::new();
     let mut overlay = Overlay::new(view);
-    let mut ctx = TxContext { block, state: &mut overlay, events: &mut events };
+    let mut ctx = TxContext {
+        block,
+        state: &mut overlay,
+        events: &mut events,
+    };
     let done = x_auth::deliver(tx, verdict, &mut ctx, pay_fee)?;
     if !done.charged {
-        let error = done.result.err().unwrap_or_else(|| Error::sdk(module::codes::LOGIC, "not charged"));
+        let error = done
+            .result
+            .err()
+            .unwrap_or_else(|| Error::sdk(module::codes::LOGIC, "not charged"));
         return Ok(nothing(TxOutput::from_error(error, tx.gas_limit)?));
     }
     let output = TxOutput::native(done.result, tx.gas_limit, done.gas_used, events)?;
     let buffered = overlay.finish()?;
-    Ok(Outcome { writes: buffered.writes, deferred: buffered.deferred, output })
+    Ok(Outcome {
+        writes: buffered.writes,
+        deferred: buffered.deferred,
+        output,
+    })
 }
 
 /// Takes the fee: the payer is debited at once, the collector credited when the transaction settles.

@@ -23,8 +23,8 @@ pub mod genesis;
 mod modules;
 
 pub use api::{
-    AppError, Block, ChainInitialised, CheckKind, Committed, ConsensusParams, Finalized, Info, InitChain, Options,
-    Query, QueryResult, TxPlace, TxResult, ValidatorUpdate, Vote,
+    AppError, Block, ChainInitialised, CheckKind, Committed, ConsensusParams, Finalized, Info, InitChain,
+    Options, Query, QueryResult, TxPlace, TxResult, ValidatorUpdate, Vote,
 };
 pub use app::App;
 pub use chain::ChainInfo;

@@ -22,8 +22,12 @@ pub(crate) struct Modules {
 
 impl Modules {
     pub(crate) fn new() -> Self {
-        let blocked: Arc<BTreeSet<Address>> =
-            Arc::new(MODULE_ACCOUNTS.iter().map(|(name, _)| x_auth::module_address(name)).collect());
+        let blocked: Arc<BTreeSet<Address>> = Arc::new(
+            MODULE_ACCOUNTS
+                .iter()
+                .map(|(name, _)| x_auth::module_address(name))
+                .collect(),
+        );
         let list: Vec<Box<dyn Module>> = vec![
             Box::new(x_auth::Auth::new(MODULE_ACCOUNTS.iter().copied())),
             Box::new(x_bank::Bank::new(blocked.iter().copied())),

@@ -1,9 +1,9 @@
 //! What a proposer puts into a block, and what validators accept.
+use crate::AppError;
 use crate::api::Block;
 use crate::app::{App, Head};
 use crate::block;
 use crate::tx::{Rules, Tx};
-use crate::AppError;
 use rayon::prelude::*;
 use state::CommitStore;
 use std::cmp::Reverse;
@@ -33,11 +33,25 @@ impl<S: CommitStore> App<S> {
     fn try_prepare(&self, block: &Block, max_tx_bytes: i64) -> Result<Vec<Bytes>, AppError> {
         let head = self.head()?;
         let ordered = self.order(&head, &block.txs)?;
-        let mut candidate = Block { txs: within(ordered, max_tx_bytes), ..block.clone() };
-        let ctx = block::context(&head.info, &head.state, &head.parts, &head.version.root, &candidate)?;
+        let mut candidate = Block {
+            txs: within(ordered, max_tx_bytes),
+            ..block.clone()
+        };
+        let ctx = block::context(
+            &head.info,
+            &head.state,
+            &head.parts,
+            &head.version.root,
+            &candidate,
+        )?;
         let done = block::execute(&self.machine(&head.info), &head.state, ctx, &candidate)?;
         // What took neither nonce nor fee has no place in a block; without it the rest runs the same.
-        let kept = candidate.txs.drain(..).zip(&done.outputs).filter(|(_, o)| o.counts()).map(|(tx, _)| tx);
+        let kept = candidate
+            .txs
+            .drain(..)
+            .zip(&done.outputs)
+            .filter(|(_, o)| o.counts())
+            .map(|(tx, _)| tx);
         candidate.txs = kept.collect();
         // chain.md rule 7: what is proposed is what would be accepted.
         if let Err(why) = self.process_proposal(&candidate) {
@@ -49,7 +63,11 @@ impl<S: CommitStore> App<S> {
     /// Best tip first, but each sender's transactions in the order of their sequences.
     fn order(&self, head: &Head<S::Snapshot>, txs: &[Bytes]) -> Result<Vec<Bytes>, AppError> {
         let params = x_auth::params(&head.state)?;
-        let rules = Rules { modules: &self.modules, config: &head.info.config, params: &params };
+        let rules = Rules {
+            modules: &self.modules,
+            config: &head.info.config,
+            params: &params,
+        };
         let base_fee = self.next_context()?.base_fee;
         let decoded: Vec<Option<(Arc<Tx>, Bytes)>> = txs
             .par_iter()
@@ -64,12 +82,17 @@ impl<S: CommitStore> App<S> {
                     (tx.sender, tx.nonce(), U256::from(tip))
                 }
                 Tx::Native(tx) => {
-                    let Some(signer) = tx.signers.first() else { continue };
+                    let Some(signer) = tx.signers.first() else {
+                        continue;
+                    };
                     let price = tx.fee.amount / U256::from(tx.gas_limit.max(1));
                     (signer.address, signer.sequence, price.saturating_sub(base_fee))
                 }
             };
-            queues.entry(who).or_default().insert((sequence, place), (tip, raw));
+            queues
+                .entry(who)
+                .or_default()
+                .insert((sequence, place), (tip, raw));
         }
         // The heads of all queues, by tip; among equals the one that came first.
         let mut heads = BinaryHeap::new();
@@ -96,20 +119,29 @@ impl<S: CommitStore> App<S> {
     pub fn process_proposal(&self, block: &Block) -> Result<(), String> {
         let head = self.head().map_err(|e| e.to_string())?;
         let params = x_auth::params(&head.state).map_err(|e| e.to_string())?;
-        let rules = Rules { modules: &self.modules, config: &head.info.config, params: &params };
+        let rules = Rules {
+            modules: &self.modules,
+            config: &head.info.config,
+            params: &params,
+        };
         let least: Vec<u64> = block
             .txs
             .par_iter()
             .enumerate()
             .map(|(i, raw)| {
-                let tx = self.decoder.decode(&rules, raw).map_err(|e| format!("transaction {i}: {e}"))?;
+                let tx = self
+                    .decoder
+                    .decode(&rules, raw)
+                    .map_err(|e| format!("transaction {i}: {e}"))?;
                 Ok(tx.least_gas())
             })
             .collect::<Result<_, String>>()?;
         let gas = sum(least)?;
         let limit = head.info.gas_limit();
         if gas > limit {
-            return Err(format!("all transactions use at least {gas} gas, block limit {limit}"));
+            return Err(format!(
+                "all transactions use at least {gas} gas, block limit {limit}"
+            ));
         }
         let bytes = sum(block.txs.iter().map(|tx| tx.len() as u64))?;
         let max = head.info.params.max_bytes;
@@ -121,7 +153,10 @@ impl<S: CommitStore> App<S> {
 }
 
 fn sum(parts: impl IntoIterator<Item = u64>) -> Result<u64, String> {
-    parts.into_iter().try_fold(0u64, u64::checked_add).ok_or_else(|| "sum beyond 64 bits".to_owned())
+    parts
+        .into_iter()
+        .try_fold(0u64, u64::checked_add)
+        .ok_or_else(|| "sum beyond 64 bits".to_owned())
 }
 
 /// The first transactions that fit into `max` bytes; a larger one is left out, the rest go on.
@@ -137,4 +172,3 @@ fn within(txs: Vec<Bytes>, max: i64) -> Vec<Bytes> {
     };
     txs.into_iter().filter(fits).collect()
 }
-

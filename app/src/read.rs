@@ -64,7 +64,9 @@ impl<S: CommitStore> App<S> {
 
     /// Where a transaction is, by its Ethereum or its CometBFT hash.
     pub fn find_tx(&self, hash: &B256) -> Result<Option<TxPlace>, AppError> {
-        let Some(value) = self.store.find(&index_key(b't', hash))? else { return Ok(None) };
+        let Some(value) = self.store.find(&index_key(b't', hash))? else {
+            return Ok(None);
+        };
         let place = <[u8; 12]>::try_from(&value[..]).map_err(|_| AppError::Record {
             height: 0,
             why: format!("index entry of {hash} has {} bytes", value.len()),
@@ -85,7 +87,10 @@ impl<S: CommitStore> App<S> {
             return Ok(Some(u64::from_be_bytes(height)));
         }
         let genesis = self.initial_height().saturating_sub(1);
-        Ok(self.genesis_block(genesis)?.filter(|b| b.hash == *hash).map(|_| genesis))
+        Ok(self
+            .genesis_block(genesis)?
+            .filter(|b| b.hash == *hash)
+            .map(|_| genesis))
     }
     /// An Ethereum transaction that passed `CheckTx` and is in no block yet.
     pub fn pending_raw(&self, hash: &B256) -> Option<Bytes> {
@@ -98,7 +103,13 @@ impl<S: CommitStore> App<S> {
     /// What the next block is executed with, as far as it is known: eth_call's `pending`.
     pub fn next_context(&self) -> Result<BlockContext, AppError> {
         let head = self.head()?;
-        Ok(block::context(&head.info, &head.state, &head.parts, &head.version.root, &next_block(&head))?)
+        Ok(block::context(
+            &head.info,
+            &head.state,
+            &head.parts,
+            &head.version.root,
+            &next_block(&head),
+        )?)
     }
     /// The next block's base fee, in wei a gas.
     pub fn next_base_fee(&self) -> Result<U256, AppError> {
@@ -107,7 +118,10 @@ impl<S: CommitStore> App<S> {
     /// State after block `height`; 0 is the newest.
     pub fn state_at(&self, height: u64) -> Result<StateView<S::Snapshot>, AppError> {
         let head = self.head()?;
-        if height == 0 || height == head.version.height || height + 1 == head.info.initial_height && self.height() == 0 {
+        if height == 0
+            || height == head.version.height
+            || height + 1 == head.info.initial_height && self.height() == 0
+        {
             return Ok(head.state.clone());
         }
         Ok(StateView::At(self.store.snapshot(height)?))
@@ -118,7 +132,12 @@ impl<S: CommitStore> App<S> {
         let state = self.state_at(height)?;
         let parts = BlockParts::read(&state)?;
         let header = parts.header;
-        let mut ctx = BlockContext::plain(head.info.config.clone(), &head.info.chain_id, header.number, head_time(&header));
+        let mut ctx = BlockContext::plain(
+            head.info.config.clone(),
+            &head.info.chain_id,
+            header.number,
+            head_time(&header),
+        );
         ctx.coinbase = header.beneficiary;
         ctx.base_fee = U256::from(header.base_fee_per_gas.unwrap_or(0));
         ctx.gas_limit = header.gas_limit;
@@ -130,7 +149,10 @@ impl<S: CommitStore> App<S> {
 }
 
 pub(crate) fn head_time(header: &alloy_consensus::Header) -> types::Timestamp {
-    types::Timestamp { seconds: i64::try_from(header.timestamp).unwrap_or(i64::MAX), nanos: 0 }
+    types::Timestamp {
+        seconds: i64::try_from(header.timestamp).unwrap_or(i64::MAX),
+        nanos: 0,
+    }
 }
 
 fn index_key(kind: u8, hash: &B256) -> Vec<u8> {
@@ -144,13 +166,22 @@ pub(crate) fn index(height: u64, block: &StoredBlock) -> Vec<IndexEntry> {
     let mut entries = Vec::with_capacity(2 * block.txs.len() + 2);
     let at = height.to_be_bytes();
     for hash in [block.hash, block.comet_hash] {
-        entries.push(IndexEntry { key: index_key(b'b', &hash).into(), value: Bytes::copy_from_slice(&at) });
+        entries.push(IndexEntry {
+            key: index_key(b'b', &hash).into(),
+            value: Bytes::copy_from_slice(&at),
+        });
     }
     for (i, tx) in (0u32..).zip(&block.txs).filter(|(_, tx)| tx.result.gas_used > 0) {
         let value = Bytes::from([&at[..], &i.to_be_bytes()].concat());
-        entries.push(IndexEntry { key: index_key(b't', &comet_hash(&tx.raw)).into(), value: value.clone() });
+        entries.push(IndexEntry {
+            key: index_key(b't', &comet_hash(&tx.raw)).into(),
+            value: value.clone(),
+        });
         if let Some(evm) = &tx.evm {
-            entries.push(IndexEntry { key: index_key(b't', &evm.hash).into(), value });
+            entries.push(IndexEntry {
+                key: index_key(b't', &evm.hash).into(),
+                value,
+            });
         }
     }
     entries

@@ -21,16 +21,29 @@ pub(crate) struct TxOutput {
 impl TxOutput {
     /// A transaction that took nothing: code above zero, no gas, no receipt.
     pub(crate) fn rejected(codespace: &str, code: u32, log: String, gas_wanted: u64) -> Self {
-        let result = TxResult { code, codespace: codespace.into(), log, gas_wanted, ..TxResult::default() };
-        Self { result, evm: None, returned: Bytes::new(), vm_error: String::new() }
+        let result = TxResult {
+            code,
+            codespace: codespace.into(),
+            log,
+            gas_wanted,
+            ..TxResult::default()
+        };
+        Self {
+            result,
+            evm: None,
+            returned: Bytes::new(),
+            vm_error: String::new(),
+        }
     }
     /// The same, from a module's error; a state error passes through.
     pub(crate) fn from_error(error: Error, gas_wanted: u64) -> Result<Self, state::StateError> {
         match error {
             Error::State(e) => Err(e),
-            Error::Rejected { codespace, code, message } => {
-                Ok(Self::rejected(codespace, code, message, gas_wanted))
-            }
+            Error::Rejected {
+                codespace,
+                code,
+                message,
+            } => Ok(Self::rejected(codespace, code, message, gas_wanted)),
         }
     }
     /// An Ethereum transaction that ran. Its index, log indexes and `data` come at settlement.
@@ -57,7 +70,12 @@ impl TxOutput {
             logs: ran.logs,
         };
         let vm_error = ran.vm_error.as_deref().unwrap_or("").to_owned();
-        Self { result, evm: Some(evm), returned: ran.output, vm_error }
+        Self {
+            result,
+            evm: Some(evm),
+            returned: ran.output,
+            vm_error,
+        }
     }
     /// A native transaction that was charged, whether its messages succeeded or not.
     pub(crate) fn native(
@@ -68,8 +86,17 @@ impl TxOutput {
     ) -> Result<Self, state::StateError> {
         let mut output = match result {
             Ok(responses) => {
-                let result = TxResult { data: msg_data(responses), gas_wanted, ..TxResult::default() };
-                Self { result, evm: None, returned: Bytes::new(), vm_error: String::new() }
+                let result = TxResult {
+                    data: msg_data(responses),
+                    gas_wanted,
+                    ..TxResult::default()
+                };
+                Self {
+                    result,
+                    evm: None,
+                    returned: Bytes::new(),
+                    vm_error: String::new(),
+                }
             }
             Err(e) => Self::from_error(e, gas_wanted)?,
         };
@@ -85,25 +112,45 @@ impl TxOutput {
 
 /// `TxMsgData` with one response a message (SDK baseapp).
 pub(crate) fn msg_data(responses: Vec<Response>) -> Bytes {
-    let msg_responses =
-        responses.into_iter().map(|r| Any { type_url: r.type_url.into(), value: r.value }).collect();
-    TxMsgData { msg_responses, ..TxMsgData::default() }.encode_to_vec().into()
+    let msg_responses = responses
+        .into_iter()
+        .map(|r| Any {
+            type_url: r.type_url.into(),
+            value: r.value,
+        })
+        .collect();
+    TxMsgData {
+        msg_responses,
+        ..TxMsgData::default()
+    }
+    .encode_to_vec()
+    .into()
 }
 
 /// `ExecTxResult.data` of an Ethereum transaction, once its place in the block is known.
-pub(crate) fn evm_data(receipt: &EvmReceipt, returned: &Bytes, vm_error: &str, height: u64, time_s: u64) -> Bytes {
-    let logs = receipt.logs.iter().zip(receipt.first_log..).map(|(log, index)| ProtoLog {
-        address: log.address.to_checksum(None),
-        topics: log.topics().iter().map(B256::to_string).collect(),
-        data: log.data.data.0.clone(),
-        block_number: height,
-        tx_hash: receipt.hash.to_string(),
-        tx_index: receipt.index,
-        block_hash: String::new(),
-        index,
-        removed: false,
-        block_timestamp: time_s,
-    });
+pub(crate) fn evm_data(
+    receipt: &EvmReceipt,
+    returned: &Bytes,
+    vm_error: &str,
+    height: u64,
+    time_s: u64,
+) -> Bytes {
+    let logs = receipt
+        .logs
+        .iter()
+        .zip(receipt.first_log..)
+        .map(|(log, index)| ProtoLog {
+            address: log.address.to_checksum(None),
+            topics: log.topics().iter().map(B256::to_string).collect(),
+            data: log.data.data.0.clone(),
+            block_number: height,
+            tx_hash: receipt.hash.to_string(),
+            tx_index: receipt.index,
+            block_hash: String::new(),
+            index,
+            removed: false,
+            block_timestamp: time_s,
+        });
     let response = MsgEthereumTxResponse {
         hash: receipt.hash.to_string(),
         logs: logs.collect(),
@@ -114,7 +161,10 @@ pub(crate) fn evm_data(receipt: &EvmReceipt, returned: &Bytes, vm_error: &str, h
         block_hash: Bytes::new(),
         block_timestamp: time_s,
     };
-    msg_data(vec![Response { type_url: RESPONSE_TYPE, value: response.encode_to_vec() }])
+    msg_data(vec![Response {
+        type_url: RESPONSE_TYPE,
+        value: response.encode_to_vec(),
+    }])
 }
 
 /// The events that name an Ethereum transaction (cosmos/evm x/vm): indexers map hashes with them.
@@ -132,7 +182,8 @@ pub(crate) fn evm_events(receipt: &EvmReceipt, to: Option<Address>, amount: type
         own.attributes.push(("recipient".into(), to.to_checksum(None)));
     }
     if !receipt.success {
-        own.attributes.push(("ethereumTxFailed".into(), "execution failed".into()));
+        own.attributes
+            .push(("ethereumTxFailed".into(), "execution failed".into()));
     }
     let message = Event::new(
         "message",

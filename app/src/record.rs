@@ -170,13 +170,27 @@ struct BlockProto {
 const FORMAT: u32 = 1;
 
 fn event_out(e: &Event) -> EventProto {
-    let pairs = e.attributes.iter().flat_map(|(k, v)| [k.clone(), v.clone()]).collect();
-    EventProto { kind: e.kind.clone(), pairs }
+    let pairs = e
+        .attributes
+        .iter()
+        .flat_map(|(k, v)| [k.clone(), v.clone()])
+        .collect();
+    EventProto {
+        kind: e.kind.clone(),
+        pairs,
+    }
 }
 
 fn event_in(e: EventProto) -> Event {
-    let attributes = e.pairs.chunks_exact(2).map(|c| (c[0].clone(), c[1].clone())).collect();
-    Event { kind: e.kind, attributes }
+    let attributes = e
+        .pairs
+        .chunks_exact(2)
+        .map(|c| (c[0].clone(), c[1].clone()))
+        .collect();
+    Event {
+        kind: e.kind,
+        attributes,
+    }
 }
 
 fn bytes(v: impl AsRef<[u8]>) -> Bytes {
@@ -209,7 +223,12 @@ impl StoredBlock {
             proposer: bytes(self.proposer),
             txs: txs.collect(),
             events: self.events.iter().map(event_out).collect(),
-            updates: updates.map(|u| UpdateProto { pub_key: u.pub_key.clone(), power: u.power }).collect(),
+            updates: updates
+                .map(|u| UpdateProto {
+                    pub_key: u.pub_key.clone(),
+                    power: u.power,
+                })
+                .collect(),
         }
         .encode_to_vec()
         .into()
@@ -235,20 +254,30 @@ impl StoredBlock {
                 gas_used: t.gas_used,
                 events: t.events.into_iter().map(event_in).collect(),
             };
-            txs.push(StoredTx { raw: t.raw, result, evm });
+            txs.push(StoredTx {
+                raw: t.raw,
+                result,
+                evm,
+            });
         }
         Ok(Self {
             hash: header.hash_slow(),
             header,
             comet_hash: word(&p.comet_hash).map_err(corrupt)?,
-            time: Timestamp { seconds: p.seconds, nanos: p.nanos },
+            time: Timestamp {
+                seconds: p.seconds,
+                nanos: p.nanos,
+            },
             proposer: address(&p.proposer).map_err(corrupt)?,
             txs,
             events: p.events.into_iter().map(event_in).collect(),
             validator_updates: p
                 .updates
                 .into_iter()
-                .map(|u| ValidatorUpdate { pub_key: u.pub_key, power: u.power })
+                .map(|u| ValidatorUpdate {
+                    pub_key: u.pub_key,
+                    power: u.power,
+                })
                 .collect(),
         })
     }
@@ -286,7 +315,10 @@ fn evm_in(e: EvmProto) -> Result<EvmReceipt, String> {
     for l in e.logs {
         let topics = l.topics.iter().map(word).collect::<Result<Vec<_>, _>>()?;
         let data = LogData::new(topics, l.data.into()).ok_or("more than four topics")?;
-        logs.push(Log { address: address(&l.address)?, data });
+        logs.push(Log {
+            address: address(&l.address)?,
+            data,
+        });
     }
     Ok(EvmReceipt {
         hash: word(&e.hash)?,
@@ -298,7 +330,11 @@ fn evm_in(e: EvmProto) -> Result<EvmReceipt, String> {
         gas_used: e.gas_used,
         cumulative_gas_used: e.cumulative_gas_used,
         effective_gas_price: U256::try_from_be_slice(&e.effective_gas_price).ok_or("gas price")?,
-        contract: if e.contract.is_empty() { None } else { Some(address(&e.contract)?) },
+        contract: if e.contract.is_empty() {
+            None
+        } else {
+            Some(address(&e.contract)?)
+        },
         first_log: e.first_log,
         logs,
     })

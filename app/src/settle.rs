@@ -1,7 +1,7 @@
 //! What depends on the order of transactions: block gas and its cut-off, Ethereum indexes, who is new.
 use crate::job::{Body, TxJob, nothing};
-use crate::tx::Tx;
 use crate::receipt::{TxOutput, evm_data, evm_events};
+use crate::tx::Tx;
 use executor::{Outcome, Settle};
 use module::{BlockContext, codes};
 use state::{StateError, TxIndex, WriteSet};
@@ -27,13 +27,25 @@ pub(crate) struct Totals {
 impl Totals {
     pub(crate) fn new(block: &BlockContext, arrivals: Arrivals) -> Self {
         let (height, time_s, gas_limit) = (block.height, block.time.unix(), block.gas_limit);
-        Self { height, time_s, gas_limit, gas_used: 0, evm_gas_used: 0, evm_count: 0, log_count: 0, arrivals }
+        Self {
+            height,
+            time_s,
+            gas_limit,
+            gas_used: 0,
+            evm_gas_used: 0,
+            evm_count: 0,
+            log_count: 0,
+            arrivals,
+        }
     }
     fn left(&self) -> u64 {
         self.gas_limit.saturating_sub(self.gas_used)
     }
     fn no_room(&self, limit: u64) -> Outcome<TxOutput> {
-        let log = format!("no block gas left to run tx: want {limit}, left {}: out of gas", self.left());
+        let log = format!(
+            "no block gas left to run tx: want {limit}, left {}: out of gas",
+            self.left()
+        );
         nothing(TxOutput::rejected("sdk", codes::OUT_OF_GAS, log, limit))
     }
 }
@@ -42,7 +54,9 @@ impl Settle<TxJob<'_>> for Totals {
     /// What has no room is not run: a block's work is bounded by its gas, whatever its transactions ask for. The first
     /// is run in any case, for the reason that names the limit.
     fn skip(&mut self, _index: TxIndex, job: &TxJob<'_>) -> Option<Outcome<TxOutput>> {
-        let Body::Ready(tx, _) = &job.body else { return None };
+        let Body::Ready(tx, _) = &job.body else {
+            return None;
+        };
         let limit = tx.gas_limit();
         (self.gas_used > 0 && limit > self.left()).then(|| self.no_room(limit))
     }
@@ -70,11 +84,20 @@ impl Settle<TxJob<'_>> for Totals {
             receipt.first_log = self.log_count;
             self.evm_count += 1;
             self.log_count += receipt.logs.len() as u64;
-            output.result.data = evm_data(receipt, &output.returned, &output.vm_error, self.height, self.time_s);
+            output.result.data = evm_data(
+                receipt,
+                &output.returned,
+                &output.vm_error,
+                self.height,
+                self.time_s,
+            );
             if let Body::Ready(tx, _) = &job.body
                 && let Tx::Ethereum(tx) = &**tx
             {
-                output.result.events.extend(evm_events(receipt, tx.to(), tx.value()));
+                output
+                    .result
+                    .events
+                    .extend(evm_events(receipt, tx.to(), tx.value()));
             }
         }
         self.arrivals.see(&outcome.writes);

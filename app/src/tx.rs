@@ -72,7 +72,10 @@ impl std::fmt::Debug for Decoder {
 
 impl Decoder {
     pub(crate) fn new(remember: usize) -> Self {
-        Self { seen: Mutex::new(Cache::new(remember, REMEMBER_BYTES_MAX)), good: Mutex::new(Cache::new(remember, REMEMBER_BYTES_MAX)) }
+        Self {
+            seen: Mutex::new(Cache::new(remember, REMEMBER_BYTES_MAX)),
+            good: Mutex::new(Cache::new(remember, REMEMBER_BYTES_MAX)),
+        }
     }
     /// Forgets what was decoded.
     pub(crate) fn clear(&self) {
@@ -88,7 +91,9 @@ impl Decoder {
             return Ok(tx.clone());
         }
         let tx = Arc::new(decode(rules, raw)?);
-        self.seen.lock().put(hash, tx.clone(), raw.len() + REMEMBER_OVERHEAD);
+        self.seen
+            .lock()
+            .put(hash, tx.clone(), raw.len() + REMEMBER_OVERHEAD);
         Ok(tx)
     }
 
@@ -101,9 +106,17 @@ impl Decoder {
         chain_id: &str,
         config: &ChainConfig,
     ) -> Result<Verdict, StateError> {
-        let at = VerifyAt { chain_id, config, genesis: false };
+        let at = VerifyAt {
+            chain_id,
+            config,
+            genesis: false,
+        };
         verify(tx, base, at, &mut |key, sign_bytes, signature| {
-            let parts = [&key.to_any().encode_to_vec()[..], &keccak256(sign_bytes)[..], signature];
+            let parts = [
+                &key.to_any().encode_to_vec()[..],
+                &keccak256(sign_bytes)[..],
+                signature,
+            ];
             let name = keccak256(parts.concat());
             if self.good.lock().get(&name).is_some() {
                 return true;

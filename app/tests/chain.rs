@@ -1,5 +1,8 @@
 //! What a block does, seen from outside.
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
 mod common;
 use app::CheckKind;
 use common::{Node, accounts, chain, genesis, mix};
@@ -27,7 +30,9 @@ fn a_payment_is_checked_included_and_found() {
     assert_eq!(node.app.find_block(&block.hash).unwrap(), Some(1));
     assert_eq!(node.app.pending_raw(&receipt.hash), None);
     // The new account has a record and a number of its own.
-    let account = x_auth::account(&node.app.state_at(0).unwrap(), &to).unwrap().unwrap();
+    let account = x_auth::account(&node.app.state_at(0).unwrap(), &to)
+        .unwrap()
+        .unwrap();
     assert!(account.number > 2, "{}", account.number);
 }
 
@@ -99,7 +104,13 @@ fn a_block_beyond_its_gas_refuses_the_rest() {
     let mut node = Node::start(&genesis(&accounts, 1, 100_000), 2);
     let to = Address::repeat_byte(9);
     let pay = |account: &mut workload::Account, gas| {
-        account.eth(&chain(), &EthCall { gas, ..EthCall::pay(to, 1) })
+        account.eth(
+            &chain(),
+            &EthCall {
+                gas,
+                ..EthCall::pay(to, 1)
+            },
+        )
     };
     // Used so far counts, not limits: the second fits exactly, the third does not, a smaller fourth does.
     let txs = vec![
@@ -127,7 +138,10 @@ fn old_heights_are_answered() {
     }
     for height in 1..=3u64 {
         let state = node.app.state_at(height).unwrap();
-        assert_eq!(x_bank::balance(&state, &to, "abraid").unwrap(), U256::from(5 * height));
+        assert_eq!(
+            x_bank::balance(&state, &to, "abraid").unwrap(),
+            U256::from(5 * height)
+        );
     }
     assert!(node.app.state_at(4).is_err());
 }
@@ -139,21 +153,42 @@ fn a_proposal_keeps_what_can_run_in_an_order_that_can() {
     let to = Address::repeat_byte(9);
     let first = accounts[0].eth(&chain(), &EthCall::pay(to, 1));
     let second = accounts[0].eth(&chain(), &EthCall::pay(to, 2));
-    let gap = x_evm::wrap(&accounts[1].eth_at(&chain(), 5, &EthCall::pay(to, 3)), &chain().config);
+    let gap = x_evm::wrap(
+        &accounts[1].eth_at(&chain(), 5, &EthCall::pay(to, 3)),
+        &chain().config,
+    );
     let native = {
         let send = accounts[2].send(&chain(), &to, 4);
         accounts[2].native(&chain(), vec![send], 200_000)
     };
-    let block = node.block(vec![second.clone(), gap, "junk".into(), native.clone(), first.clone()]);
+    let block = node.block(vec![
+        second.clone(),
+        gap,
+        "junk".into(),
+        native.clone(),
+        first.clone(),
+    ]);
     let txs = node.app.prepare_proposal(&block, 1 << 20);
     assert_eq!(txs.len(), 3);
     let place = |tx| txs.iter().position(|t| *t == tx).unwrap();
     assert!(place(first.clone()) < place(second));
     let accepted = app::Block { txs, ..block.clone() };
     assert_eq!(node.app.process_proposal(&accepted), Ok(()));
-    let refused = app::Block { txs: vec!["junk".into()], ..block.clone() };
+    let refused = app::Block {
+        txs: vec!["junk".into()],
+        ..block.clone()
+    };
     assert!(node.app.process_proposal(&refused).is_err());
-    assert_eq!(node.app.prepare_proposal(&app::Block { txs: vec![first.clone(), native], ..block }, first.len() as i64 + 6), [first]);
+    assert_eq!(
+        node.app.prepare_proposal(
+            &app::Block {
+                txs: vec![first.clone(), native],
+                ..block
+            },
+            first.len() as i64 + 6
+        ),
+        [first]
+    );
 }
 
 #[test]
@@ -169,7 +204,14 @@ fn a_block_not_committed_leaves_no_trace() {
     assert_ne!(empty.app_hash, dropped.app_hash);
     assert_eq!(node.balance(&to), U256::ZERO);
     // Out of order: refused, and nothing is harmed.
-    assert!(node.app.finalize_block(&app::Block { height: 9, ..node.block(Vec::new()) }).is_err());
+    assert!(
+        node.app
+            .finalize_block(&app::Block {
+                height: 9,
+                ..node.block(Vec::new())
+            })
+            .is_err()
+    );
     assert!(node.app.commit().is_err());
     let (done, _) = node.run(vec![tx]);
     assert_eq!(done.results[0].code, 0);
@@ -189,7 +231,10 @@ fn native_messages_of_different_accounts_run_once_and_never_wait() {
         .collect();
     let (done, _) = node.run(txs);
     assert!(done.results.iter().all(|r| r.code == 0), "{:?}", done.results[0]);
-    assert_eq!((done.stats.executions, done.stats.aborts, done.stats.waits), (40, 0, 0));
+    assert_eq!(
+        (done.stats.executions, done.stats.aborts, done.stats.waits),
+        (40, 0, 0)
+    );
 
     let operators = common::operators(3);
     let txs: Vec<_> = (0..3)
@@ -200,7 +245,10 @@ fn native_messages_of_different_accounts_run_once_and_never_wait() {
         .collect();
     let (done, _) = node.run(txs);
     assert!(done.results.iter().all(|r| r.code == 0), "{:?}", done.results);
-    assert_eq!((done.stats.executions, done.stats.aborts, done.stats.waits), (3, 0, 0));
+    assert_eq!(
+        (done.stats.executions, done.stats.aborts, done.stats.waits),
+        (3, 0, 0)
+    );
 }
 
 #[test]
@@ -221,11 +269,17 @@ fn a_contract_reads_the_collectors_balance_exactly() {
         node.run(setup.clone());
         let before = node.balance(&collector);
         let (done, block) = node.run(txs.clone());
-        let paid: Vec<U256> =
-            block.evm_receipts().map(|r| r.effective_gas_price * U256::from(r.gas_used)).collect();
+        let paid: Vec<U256> = block
+            .evm_receipts()
+            .map(|r| r.effective_gas_price * U256::from(r.gas_used))
+            .collect();
         for (i, receipt) in block.evm_receipts().enumerate().filter(|(i, _)| i % 2 == 1) {
             let want = before + paid[..i].iter().fold(U256::ZERO, |a, b| a + b);
-            assert_eq!(U256::from_be_slice(&receipt.logs[0].data.data), want, "transaction {i}");
+            assert_eq!(
+                U256::from_be_slice(&receipt.logs[0].data.data),
+                want,
+                "transaction {i}"
+            );
         }
         seen.push(done.app_hash);
     }
@@ -266,11 +320,21 @@ fn checks_and_queries_do_not_wait_for_a_block() {
                 assert_eq!(checked.code, 0, "{}", checked.log);
             }
             let key = x_bank::balance_key(&who.address, "abraid");
-            let query = app::Query { path: "/store/bank/key".into(), data: key.bytes().to_vec().into(), ..Default::default() };
+            let query = app::Query {
+                path: "/store/bank/key".into(),
+                data: key.bytes().to_vec().into(),
+                ..Default::default()
+            };
             assert!(!node.app.query(&query).value.is_empty());
             assert_eq!(node.app.pending_sequence(&who.address).unwrap(), who.sequence);
             assert!(node.app.block(0).unwrap().is_some() && node.app.next_base_fee().is_ok());
-            assert_eq!((node.app.height(), node.app.find_tx(&common::hash(1)).unwrap().is_none()), (0, true));
+            assert_eq!(
+                (
+                    node.app.height(),
+                    node.app.find_tx(&common::hash(1)).unwrap().is_none()
+                ),
+                (0, true)
+            );
             if done.load(Ordering::SeqCst) {
                 break;
             }

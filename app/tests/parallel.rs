@@ -1,5 +1,8 @@
 //! The law: a block run in parallel is the block run one transaction after another.
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
 mod common;
 use common::{CHAIN_ID, Node, accounts, chain, genesis_of, mix, operators, seen};
 use executor::{AnyExecutor, Faults, Parallel};
@@ -15,7 +18,11 @@ fn parallel_equals_serial(seed: u64, blocks: usize, size: usize, threads: &[usiz
     let mut others: Vec<(usize, Node)> = threads.iter().map(|t| (*t, Node::start(&genesis, *t))).collect();
     let (mut included, mut refused, mut failed) = (0, 0, 0);
     for block in 0..=blocks {
-        let txs = if block == 0 { mix.setup() } else { mix.block(size, &Weights::ALL) };
+        let txs = if block == 0 {
+            mix.setup()
+        } else {
+            mix.block(size, &Weights::ALL)
+        };
         let (want, stored) = serial.run(txs.clone());
         for tx in &stored.txs {
             included += usize::from(tx.result.gas_used > 0);
@@ -23,12 +30,24 @@ fn parallel_equals_serial(seed: u64, blocks: usize, size: usize, threads: &[usiz
             failed += usize::from(tx.evm.as_ref().is_some_and(|e| !e.success));
         }
         for (threads, node) in &mut others {
-            same(node, &txs, &want, &stored, &format!("BRAID_SEED={seed} block {block}, {threads} threads"));
+            same(
+                node,
+                &txs,
+                &want,
+                &stored,
+                &format!("BRAID_SEED={seed} block {block}, {threads} threads"),
+            );
         }
         go_on(&mut mix.accounts, &serial);
     }
-    assert!(included > blocks * size / 2, "seed {seed}: only {included} ran, {refused} were refused");
-    assert!(refused > 0 && failed > 0, "seed {seed}: {refused} refused, {failed} failed");
+    assert!(
+        included > blocks * size / 2,
+        "seed {seed}: only {included} ran, {refused} were refused"
+    );
+    assert!(
+        refused > 0 && failed > 0,
+        "seed {seed}: {refused} refused, {failed} failed"
+    );
 }
 
 /// Runs `txs` and compares all that anybody sees of them.
@@ -52,7 +71,10 @@ fn go_on(accounts: &mut [Account], node: &Node) {
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "a seed to replay comes from the environment")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a seed to replay comes from the environment"
+)]
 fn seeds(count: u64) -> Vec<u64> {
     match std::env::var("BRAID_SEED") {
         Ok(seed) => vec![seed.parse().unwrap()],
@@ -73,9 +95,16 @@ fn odd(mix: &mut Mix, random: &mut Random) -> Bytes {
     let chain = chain();
     let count = mix.accounts.len();
     // The first account operates the proposing validator.
-    let from = if random.chance(1, 4) { 0 } else { random.below(count) };
+    let from = if random.chance(1, 4) {
+        0
+    } else {
+        random.below(count)
+    };
     let (own, other) = (mix.accounts[from].address, random.below(count));
-    let pay = |to: Address, value: u64| EthCall { gas: 60_000, ..EthCall::pay(to, value) };
+    let pay = |to: Address, value: u64| EthCall {
+        gas: 60_000,
+        ..EthCall::pay(to, value)
+    };
     let small = random.next() % 100;
     let precompile = Address::with_last_byte((1 + random.below(10)) as u8);
     let module = x_auth::module_address(["fee_collector", "bonded_tokens_pool"][random.below(2)]);
@@ -96,7 +125,10 @@ fn odd(mix: &mut Mix, random: &mut Random) -> Bytes {
             // All but the fee, or a bit more or less: a race for the last wei.
             let base = Chain { tip: 0, ..chain };
             let value = U256::from(10u64.pow(18)) * U256::from(999) + U256::from(small);
-            let call = EthCall { value, ..EthCall::pay(mix.accounts[other].address, 0) };
+            let call = EthCall {
+                value,
+                ..EthCall::pay(mix.accounts[other].address, 0)
+            };
             return mix.accounts[from].eth(&base, &call);
         }
         _ => {
@@ -105,7 +137,8 @@ fn odd(mix: &mut Mix, random: &mut Random) -> Bytes {
             let mut authorizations = Vec::new();
             for _ in 0..=random.below(3) {
                 let who = random.below(count);
-                let next = mix.accounts[who].sequence + u64::from(who == from) + u64::from(random.chance(1, 5));
+                let next =
+                    mix.accounts[who].sequence + u64::from(who == from) + u64::from(random.chance(1, 5));
                 authorizations.push(mix.accounts[who].authorize(&chain, code, next));
                 if who != from {
                     mix.accounts[who].sequence = next + 1;
@@ -113,7 +146,12 @@ fn odd(mix: &mut Mix, random: &mut Random) -> Bytes {
             }
             let to = mix.accounts[random.below(count)].address;
             let data = workload::contracts::input("increment()", &[]);
-            let call = EthCall { to: Some(to), value: U256::from(small), data, gas: 300_000 };
+            let call = EthCall {
+                to: Some(to),
+                value: U256::from(small),
+                data,
+                gas: 300_000,
+            };
             let account = &mut mix.accounts[from];
             let tx = account.delegating_at(&chain, account.sequence, &call, authorizations);
             account.sequence += 1;
@@ -147,10 +185,23 @@ fn odd_blocks_near_the_gas_limit_give_the_same_on_disk_too() {
             let txs: Vec<Bytes> = if block == 0 {
                 mix.setup()
             } else {
-                (0..70).map(|i| if i % 2 == 0 { odd(&mut mix, &mut random) } else { mix.block(1, &Weights::ALL)[0].clone() }).collect()
+                (0..70)
+                    .map(|i| {
+                        if i % 2 == 0 {
+                            odd(&mut mix, &mut random)
+                        } else {
+                            mix.block(1, &Weights::ALL)[0].clone()
+                        }
+                    })
+                    .collect()
             };
             let (want, stored) = serial.run(txs.clone());
-            full += usize::from(block > 0) * want.results.iter().filter(|r| r.code == 11 && r.gas_used == 0).count();
+            full += usize::from(block > 0)
+                * want
+                    .results
+                    .iter()
+                    .filter(|r| r.code == 11 && r.gas_used == 0)
+                    .count();
             delegated += stored.evm_receipts().filter(|r| r.tx_type == 4).count();
             let at = format!("BRAID_SEED={seed} block {block}");
             for (threads, node) in &mut others {
@@ -159,7 +210,10 @@ fn odd_blocks_near_the_gas_limit_give_the_same_on_disk_too() {
             same(&mut disk, &txs, &want, &stored, &format!("{at}, on disk"));
             go_on(&mut mix.accounts, &serial);
         }
-        assert!(full > 0 && delegated > 3, "seed {seed}: {full} beyond the gas, {delegated} delegations");
+        assert!(
+            full > 0 && delegated > 3,
+            "seed {seed}: {full} beyond the gas, {delegated} delegations"
+        );
     }
 }
 
@@ -168,19 +222,27 @@ fn without_validation_parallel_is_not_serial() {
     // The property's own test: an executor that commits whatever was run first is found out. On one thread its order of
     // work follows from the seed, so that this is found each time or never.
     let found = (1..=20).find(|seed| {
-        let faults = Faults { skip_validation: true, shuffle: Some(*seed), ..Faults::default() };
+        let faults = Faults {
+            skip_validation: true,
+            shuffle: Some(*seed),
+            ..Faults::default()
+        };
         let broken = AnyExecutor::Parallel(Parallel::new(1).with_faults(faults));
         let (genesis, mut mix) = mix(*seed, 6);
         let mut serial = Node::start(&genesis, 0);
         let mut other = Node::with(&genesis, broken);
-        [mix.setup(), mix.block(80, &Weights::ALL)].into_iter().any(|txs| {
-            let (want, _) = serial.run(txs.clone());
-            // It may well fail altogether.
-            let Ok(have) = other.app.finalize_block(&other.block(txs)) else { return true };
-            other.app.commit().unwrap();
-            other.height += 1;
-            seen(&have) != seen(&want)
-        })
+        [mix.setup(), mix.block(80, &Weights::ALL)]
+            .into_iter()
+            .any(|txs| {
+                let (want, _) = serial.run(txs.clone());
+                // It may well fail altogether.
+                let Ok(have) = other.app.finalize_block(&other.block(txs)) else {
+                    return true;
+                };
+                other.app.commit().unwrap();
+                other.height += 1;
+                seen(&have) != seen(&want)
+            })
     });
     assert!(found.is_some());
 }

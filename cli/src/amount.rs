@@ -5,9 +5,16 @@ use types::{ChainConfig, Coin, U256, validate_denom};
 /// Reads one coin: `<integer><denom>`, or `<decimal><display denom>` which is turned into base units exactly.
 pub(crate) fn parse_coin(config: &ChainConfig, text: &str) -> Result<Coin> {
     let text = text.trim();
-    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let split = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
     let (number, denom) = text.split_at(split);
-    let example = || format!("want an amount such as 12{} or 1.5{}", config.base_denom, config.display_denom);
+    let example = || {
+        format!(
+            "want an amount such as 12{} or 1.5{}",
+            config.base_denom, config.display_denom
+        )
+    };
     if number.is_empty() || denom.is_empty() {
         bail!("invalid amount {text:?}: {}", example());
     }
@@ -38,7 +45,10 @@ pub(crate) fn parse_wei(config: &ChainConfig, text: &str) -> Result<U256> {
     }
     let coin = parse_coin(config, text)?;
     if coin.denom != config.base_denom {
-        bail!("invalid amount {text:?}: the EVM moves {} only", config.base_denom);
+        bail!(
+            "invalid amount {text:?}: the EVM moves {} only",
+            config.base_denom
+        );
     }
     Ok(coin.amount)
 }
@@ -47,11 +57,15 @@ pub(crate) fn parse_wei(config: &ChainConfig, text: &str) -> Result<U256> {
 fn scale(number: &str, decimals: u32) -> Result<U256> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
-    if whole.is_empty() || !digits(whole) || !digits(fraction) || number.ends_with('.') || number.len() > 160 {
+    if whole.is_empty() || !digits(whole) || !digits(fraction) || number.ends_with('.') || number.len() > 160
+    {
         bail!("{number:?} is not a number");
     }
     if fraction.len() > decimals as usize {
-        bail!("{number} has {} digits after the point, the unit has {decimals}", fraction.len());
+        bail!(
+            "{number} has {} digits after the point, the unit has {decimals}",
+            fraction.len()
+        );
     }
     let digits = format!("{whole}{fraction:0<width$}", width = decimals as usize);
     U256::from_str_radix(&digits, 10).map_err(|_| anyhow!("{number} does not fit 256 bits"))
@@ -76,7 +90,15 @@ mod tests {
             assert_eq!(read(text).unwrap(), want, "{text}");
         }
         let bad = [
-            "", "abraid", "12", "1.5abraid", "1.braid", ".5braid", "1.2.3braid", "-1abraid", "1 abraid",
+            "",
+            "abraid",
+            "12",
+            "1.5abraid",
+            "1.braid",
+            ".5braid",
+            "1.2.3braid",
+            "-1abraid",
+            "1 abraid",
             "0.0000000000000000001braid",
         ];
         for text in bad {
@@ -91,7 +113,12 @@ mod tests {
         let config = ChainConfig::braid();
         let coins = parse_coins(&config, "2stake, 1abraid").unwrap();
         assert_eq!(types::format_coins(&coins), "1abraid,2stake");
-        assert!(parse_coins(&config, "1abraid,1braid").unwrap_err().to_string().contains("twice"));
+        assert!(
+            parse_coins(&config, "1abraid,1braid")
+                .unwrap_err()
+                .to_string()
+                .contains("twice")
+        );
         assert!(parse_coins(&config, "").unwrap().is_empty());
     }
 

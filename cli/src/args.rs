@@ -14,7 +14,12 @@ use clap::{Parser, Subcommand};
 
 /// Braid: an app chain with a parallel EVM and native modules, under CometBFT.
 #[derive(Debug, Parser)]
-#[command(name = "braidd", version, propagate_version = true, arg_required_else_help = true)]
+#[command(
+    name = "braidd",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -56,7 +61,10 @@ impl Args {
 }
 
 fn client_runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("start the runtime")
 }
 
 #[cfg(test)]

@@ -44,11 +44,22 @@ pub(crate) fn local(home: &Home) -> Result<Chain> {
     if let Some(text) = read_optional(&path)? {
         let genesis: Genesis = serde_json::from_str(&text).with_context(|| format!("{}", path.display()))?;
         if let Some(config) = genesis.app_state.chain {
-            config.check().map_err(anyhow::Error::msg).with_context(|| format!("{}", path.display()))?;
-            return Ok(Chain { id: Some(genesis.chain_id), config, known: true });
+            config
+                .check()
+                .map_err(anyhow::Error::msg)
+                .with_context(|| format!("{}", path.display()))?;
+            return Ok(Chain {
+                id: Some(genesis.chain_id),
+                config,
+                known: true,
+            });
         }
     }
-    Ok(Chain { id: home.client_config()?.chain_id, config: ChainConfig::braid(), known: false })
+    Ok(Chain {
+        id: home.client_config()?.chain_id,
+        config: ChainConfig::braid(),
+        known: false,
+    })
 }
 
 /// What the home knows of the chain that `--chain-id` names; of its own where it names none.
@@ -56,9 +67,11 @@ pub(crate) fn offline(home: &Home, chain_id: Option<&str>) -> Result<Chain> {
     let local = local(home)?;
     match chain_id {
         // Another chain than the home's: nothing is known of it but its name.
-        Some(id) if local.id.as_deref() != Some(id) => {
-            Ok(Chain { id: Some(id.into()), config: ChainConfig::braid(), known: false })
-        }
+        Some(id) if local.id.as_deref() != Some(id) => Ok(Chain {
+            id: Some(id.into()),
+            config: ChainConfig::braid(),
+            known: false,
+        }),
         _ => Ok(local),
     }
 }
@@ -75,14 +88,28 @@ pub(crate) async fn of_node(home: &Home, client: &Client, chain_id: Option<&str>
         return Ok(local);
     }
     let mut config = ChainConfig::braid();
-    if let Some(r) = ask::<_, Bech32PrefixResponse>(client, "/cosmos.auth.v1beta1.Query/Bech32Prefix", &Bech32PrefixRequest {}).await? {
+    if let Some(r) = ask::<_, Bech32PrefixResponse>(
+        client,
+        "/cosmos.auth.v1beta1.Query/Bech32Prefix",
+        &Bech32PrefixRequest {},
+    )
+    .await?
+    {
         config.bech32_prefix = r.bech32_prefix;
     }
     let params = ask::<_, ParamsResponse>(client, "/cosmos.evm.vm.v1.Query/Params", &()).await?;
-    if let Some(denom) = params.and_then(|r| r.params).map(|p| p.evm_denom).filter(|d| !d.is_empty()) {
+    if let Some(denom) = params
+        .and_then(|r| r.params)
+        .map(|p| p.evm_denom)
+        .filter(|d| !d.is_empty())
+    {
         // The display unit is not asked for: by custom it is the base unit's name without its prefix.
         if denom != config.base_denom {
-            config.display_denom = denom.strip_prefix('a').filter(|d| d.len() > 2).unwrap_or(&denom).into();
+            config.display_denom = denom
+                .strip_prefix('a')
+                .filter(|d| d.len() > 2)
+                .unwrap_or(&denom)
+                .into();
         }
         config.base_denom = denom;
     }
@@ -90,12 +117,22 @@ pub(crate) async fn of_node(home: &Home, client: &Client, chain_id: Option<&str>
     if let Some(chain) = evm.and_then(|r| r.config).filter(|c| c.chain_id != 0) {
         config.evm_chain_id = chain.chain_id;
     }
-    config.check().map_err(|e| anyhow::anyhow!("the node at {} gives bad names: {e}", client.address()))?;
-    Ok(Chain { id: Some(network), config, known: true })
+    config
+        .check()
+        .map_err(|e| anyhow::anyhow!("the node at {} gives bad names: {e}", client.address()))?;
+    Ok(Chain {
+        id: Some(network),
+        config,
+        known: true,
+    })
 }
 
 /// An answer, or nothing where the chain does not have the query.
-async fn ask<Q: prost::Message, R: prost::Message + Default>(client: &Client, path: &str, q: &Q) -> Result<Option<R>> {
+async fn ask<Q: prost::Message, R: prost::Message + Default>(
+    client: &Client,
+    path: &str,
+    q: &Q,
+) -> Result<Option<R>> {
     match client.query(path, q, None).await {
         Ok(r) => Ok(Some(r)),
         Err(e) if e.downcast_ref::<Refused>().is_some() => Ok(None),
@@ -117,13 +154,31 @@ mod tests {
 
     #[test]
     fn names_come_from_genesis_then_client_toml_then_defaults() {
-        let config = ChainConfig { bech32_prefix: "cosmos".into(), evm_chain_id: 7, ..ChainConfig::braid() };
-        let genesis = serde_json::json!({ "chain_id": "mine-1", "app_state": { "chain": config, "bank": {} } });
+        let config = ChainConfig {
+            bech32_prefix: "cosmos".into(),
+            evm_chain_id: 7,
+            ..ChainConfig::braid()
+        };
+        let genesis =
+            serde_json::json!({ "chain_id": "mine-1", "app_state": { "chain": config, "bank": {} } });
         let (_dir, home) = home_with("genesis.json", &genesis.to_string());
-        assert_eq!(local(&home).unwrap(), Chain { id: Some("mine-1".into()), config, known: true });
-        let (_dir, home) = home_with("client.toml", "chain-id = \"theirs-1\"\nnode = \"\"\nunknown = 1\n");
+        assert_eq!(
+            local(&home).unwrap(),
+            Chain {
+                id: Some("mine-1".into()),
+                config,
+                known: true
+            }
+        );
+        let (_dir, home) = home_with(
+            "client.toml",
+            "chain-id = \"theirs-1\"\nnode = \"\"\nunknown = 1\n",
+        );
         let chain = local(&home).unwrap();
-        assert_eq!((chain.id.as_deref(), chain.config), (Some("theirs-1"), ChainConfig::braid()));
+        assert_eq!(
+            (chain.id.as_deref(), chain.config),
+            (Some("theirs-1"), ChainConfig::braid())
+        );
         assert_eq!(home.client_config().unwrap().node, None);
         let empty = local(&Home("/nonexistent".into())).unwrap();
         assert!(empty.id().unwrap_err().to_string().contains("--chain-id"));
@@ -133,7 +188,10 @@ mod tests {
     fn a_broken_genesis_is_named() {
         let (_dir, home) = home_with("genesis.json", "{");
         assert!(format!("{:#}", local(&home).unwrap_err()).contains("genesis.json"));
-        let bad = ChainConfig { evm_chain_id: 0, ..ChainConfig::braid() };
+        let bad = ChainConfig {
+            evm_chain_id: 0,
+            ..ChainConfig::braid()
+        };
         let genesis = serde_json::json!({ "chain_id": "x", "app_state": { "chain": bad } });
         let (_dir, home) = home_with("genesis.json", &genesis.to_string());
         assert!(format!("{:#}", local(&home).unwrap_err()).contains("evm_chain_id 0"));

@@ -3,12 +3,12 @@ use crate::home::Home;
 use anyhow::{Context as _, Result, anyhow, bail};
 use prost::Message;
 use sha2::{Digest as _, Sha256};
+use std::time::Duration;
 use tendermint_rpc::client::CompatMode;
-use tendermint_rpc::error::ErrorDetail;
 use tendermint_rpc::endpoint::{block, status, tx};
+use tendermint_rpc::error::ErrorDetail;
 use tendermint_rpc::query::Query;
 use tendermint_rpc::{Client as _, Error, HttpClient, HttpClientUrl, Order};
-use std::time::Duration;
 
 /// Which node.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -23,7 +23,10 @@ impl NodeArgs {
     pub(crate) fn client(&self, home: &Home) -> Result<Client> {
         let address = match &self.node {
             Some(node) => node.clone(),
-            None => home.client_config()?.node.unwrap_or_else(|| "tcp://127.0.0.1:26657".into()),
+            None => home
+                .client_config()?
+                .node
+                .unwrap_or_else(|| "tcp://127.0.0.1:26657".into()),
         };
         Client::new(&address)
     }
@@ -70,17 +73,24 @@ impl Client {
         let url = match address.split_once("://") {
             Some(("tcp", rest)) => format!("http://{rest}"),
             Some(("http" | "https", _)) => address.into(),
-            Some((scheme, _)) => bail!("invalid node {address:?}: {scheme}:// is not tcp://, http:// or https://"),
+            Some((scheme, _)) => {
+                bail!("invalid node {address:?}: {scheme}:// is not tcp://, http:// or https://")
+            }
             None => format!("http://{address}"),
         };
-        let parsed: HttpClientUrl = url.parse().map_err(|e: Error| anyhow!("invalid node {address:?}: {}", e.detail()))?;
+        let parsed: HttpClientUrl = url
+            .parse()
+            .map_err(|e: Error| anyhow!("invalid node {address:?}: {}", e.detail()))?;
         let http = HttpClient::builder(parsed)
             .compat_mode(CompatMode::V0_38)
             .timeout(TIMEOUT)
             .user_agent(concat!("braidd/", env!("CARGO_PKG_VERSION")).into())
             .build()
             .map_err(|e| anyhow!("node {address:?}: {}", e.detail()))?;
-        Ok(Self { http, address: address.into() })
+        Ok(Self {
+            http,
+            address: address.into(),
+        })
     }
     /// The node, as it was named.
     pub(crate) fn address(&self) -> &str {
@@ -110,7 +120,11 @@ impl Client {
             .await
             .map_err(|e| self.failed(&e))?;
         if answer.code.is_err() {
-            let refused = Refused { code: answer.code.into(), codespace: answer.codespace, log: answer.log };
+            let refused = Refused {
+                code: answer.code.into(),
+                codespace: answer.codespace,
+                log: answer.log,
+            };
             return Err(refused.into());
         }
         R::decode(answer.value.as_slice()).with_context(|| format!("decode the answer to {path}"))
@@ -120,15 +134,30 @@ impl Client {
         let hash = hex::encode_upper(Sha256::digest(&tx));
         let answer = if check {
             let answer = self.http.broadcast_tx_sync(tx).await;
-            answer.map(|r| Broadcast { hash: hash.clone(), code: r.code.into(), codespace: r.codespace, log: r.log })
+            answer.map(|r| Broadcast {
+                hash: hash.clone(),
+                code: r.code.into(),
+                codespace: r.codespace,
+                log: r.log,
+            })
         } else {
             let answer = self.http.broadcast_tx_async(tx).await;
-            answer.map(|r| Broadcast { hash: hash.clone(), code: r.code.into(), codespace: String::new(), log: r.log })
+            answer.map(|r| Broadcast {
+                hash: hash.clone(),
+                code: r.code.into(),
+                codespace: String::new(),
+                log: r.log,
+            })
         };
         answer.or_else(|e| {
             let refused = response_error(&e).and_then(|(_, data)| mempool_code(&data));
             let (code, log) = refused.ok_or_else(|| self.failed(&e))?;
-            Ok(Broadcast { hash, code, codespace: "sdk".into(), log: log.into() })
+            Ok(Broadcast {
+                hash,
+                code,
+                codespace: "sdk".into(),
+                log: log.into(),
+            })
         })
     }
     /// An included transaction, by CometBFT's hash.
@@ -142,7 +171,11 @@ impl Client {
     /// An included transaction, by its Ethereum hash.
     pub(crate) async fn eth_tx(&self, hash: [u8; 32]) -> Result<Option<tx::Response>> {
         let query = Query::eq("ethereum_tx.ethereumTxHash", format!("0x{}", hex::encode(hash)));
-        let found = self.http.tx_search(query, false, 1, 1, Order::Ascending).await.map_err(|e| self.failed(&e))?;
+        let found = self
+            .http
+            .tx_search(query, false, 1, 1, Order::Ascending)
+            .await
+            .map_err(|e| self.failed(&e))?;
         Ok(found.txs.into_iter().next())
     }
     /// A block; no height is the newest.
@@ -163,11 +196,17 @@ fn height_of(height: u64) -> Result<tendermint::block::Height> {
 fn mempool_code(data: &str) -> Option<(u32, &'static str)> {
     let data = data.to_lowercase();
     let known = [
-        ("tx already exists in cache", (19, "tx already in mempool: this very transaction was sent before")),
+        (
+            "tx already exists in cache",
+            (19, "tx already in mempool: this very transaction was sent before"),
+        ),
         ("mempool is full", (20, "mempool is full")),
         ("tx too large", (21, "tx too large")),
     ];
-    known.into_iter().find(|(text, _)| data.contains(text)).map(|(_, code)| code)
+    known
+        .into_iter()
+        .find(|(text, _)| data.contains(text))
+        .map(|(_, code)| code)
 }
 
 /// What the node itself said, if it was reached.
@@ -185,18 +224,32 @@ mod tests {
     #[test]
     fn the_mempools_words_have_the_sdks_codes() {
         assert_eq!(mempool_code("tx already exists in cache").map(|c| c.0), Some(19));
-        assert_eq!(mempool_code("mempool is full: number of txs 5000").map(|c| c.0), Some(20));
-        assert_eq!(mempool_code("Tx too large. Max size is 1048576, but got 2000000").map(|c| c.0), Some(21));
+        assert_eq!(
+            mempool_code("mempool is full: number of txs 5000").map(|c| c.0),
+            Some(20)
+        );
+        assert_eq!(
+            mempool_code("Tx too large. Max size is 1048576, but got 2000000").map(|c| c.0),
+            Some(21)
+        );
         assert_eq!(mempool_code("height 9 must be less"), None);
     }
 
     #[test]
     fn nodes_are_named_by_url_or_host_and_port() {
-        for good in ["tcp://127.0.0.1:26657", "http://127.0.0.1:26657", "127.0.0.1:26657", "https://rpc.example.com:443"] {
+        for good in [
+            "tcp://127.0.0.1:26657",
+            "http://127.0.0.1:26657",
+            "127.0.0.1:26657",
+            "https://rpc.example.com:443",
+        ] {
             assert_eq!(Client::new(good).unwrap().address(), good);
         }
         for bad in ["ws://127.0.0.1:26657", "unix:///tmp/x", "tcp://", "http://a b"] {
-            assert!(Client::new(bad).unwrap_err().to_string().contains("invalid node"), "{bad}");
+            assert!(
+                Client::new(bad).unwrap_err().to_string().contains("invalid node"),
+                "{bad}"
+            );
         }
     }
 }

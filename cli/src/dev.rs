@@ -101,10 +101,19 @@ fn tell(ends: &Endpoints, made: &ChainConfig) -> Result<()> {
 }
 
 fn banner(ends: &Endpoints, config: &ChainConfig) -> String {
-    let mut text = String::from("Accounts of a well-known mnemonic. EVERYBODY HAS THESE KEYS: never send them anything of value.\n\n");
+    let mut text = String::from(
+        "Accounts of a well-known mnemonic. EVERYBODY HAS THESE KEYS: never send them anything of value.\n\n",
+    );
     for a in dev_accounts() {
         let spelled = Spelled::new(config, &a.address);
-        let _ = writeln!(text, "{}  {}  {}  0x{}", a.name, spelled.hex, spelled.bech32, hex::encode(a.private_key));
+        let _ = writeln!(
+            text,
+            "{}  {}  {}  0x{}",
+            a.name,
+            spelled.hex,
+            spelled.bech32,
+            hex::encode(a.private_key)
+        );
     }
     let to = Spelled::new(config, &dev_accounts()[1].address).hex;
     let home = shell_word(&ends.home.display().to_string());
@@ -112,15 +121,27 @@ fn banner(ends: &Endpoints, config: &ChainConfig) -> String {
         Some(a) if a != "127.0.0.1:26657" => format!(" --node tcp://{a}"),
         _ => String::new(),
     };
-    let _ = write!(text, "\nmnemonic           {DEV_MNEMONIC}\nEVM chain id       {}\n{}", config.evm_chain_id, endpoints(ends));
-    let _ = writeln!(text, "\nTry:\n  braidd tx bank send dev0 {to} 1.5{} --wait -y --home {home}{node}", config.display_denom);
+    let _ = write!(
+        text,
+        "\nmnemonic           {DEV_MNEMONIC}\nEVM chain id       {}\n{}",
+        config.evm_chain_id,
+        endpoints(ends)
+    );
+    let _ = writeln!(
+        text,
+        "\nTry:\n  braidd tx bank send dev0 {to} 1.5{} --wait -y --home {home}{node}",
+        config.display_denom
+    );
     let _ = writeln!(text, "  braidd query bank balances dev1 --home {home}{node}");
     text
 }
 
 /// Quoted, if a shell would take it apart.
 fn shell_word(text: &str) -> String {
-    if text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-+".contains(&b)) {
+    if text
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"/._-+".contains(&b))
+    {
         text.into()
     } else {
         format!("'{}'", text.replace('\'', r"'\''"))
@@ -150,9 +171,18 @@ mod tests {
             home: "/tmp/a b".into(),
         };
         let text = banner(&ends, &ChainConfig::braid());
-        assert!(text.contains("--home '/tmp/a b' --node tcp://127.0.0.1:30000"), "{text}");
-        assert!(text.contains("dev9  0xa0Ee7A142d267C1f36714E4a8F75612F20a79720  braid1"), "{text}");
-        assert!(text.contains("0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"), "{text}");
+        assert!(
+            text.contains("--home '/tmp/a b' --node tcp://127.0.0.1:30000"),
+            "{text}"
+        );
+        assert!(
+            text.contains("dev9  0xa0Ee7A142d267C1f36714E4a8F75612F20a79720  braid1"),
+            "{text}"
+        );
+        assert!(
+            text.contains("0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"),
+            "{text}"
+        );
         assert!(text.contains("EVERYBODY HAS THESE KEYS"), "{text}");
     }
 
@@ -161,7 +191,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         store_dev_keys(dir.path()).unwrap();
         store_dev_keys(dir.path()).unwrap();
-        let names: Vec<_> = Keyring::test(dir.path()).list().unwrap().into_iter().map(|r| r.name).collect();
+        let names: Vec<_> = Keyring::test(dir.path())
+            .list()
+            .unwrap()
+            .into_iter()
+            .map(|r| r.name)
+            .collect();
         assert_eq!(names, (0..10).map(|i| format!("dev{i}")).collect::<Vec<_>>());
     }
 }

@@ -55,8 +55,11 @@ impl Home {
     /// Reads `config/client.toml`; absent is all defaults.
     pub(crate) fn client_config(&self) -> Result<ClientConfig> {
         let path = self.config("client.toml");
-        let Some(text) = read_optional(&path)? else { return Ok(ClientConfig::default()) };
-        let mut config: ClientConfig = toml::from_str(&text).with_context(|| format!("{}", path.display()))?;
+        let Some(text) = read_optional(&path)? else {
+            return Ok(ClientConfig::default());
+        };
+        let mut config: ClientConfig =
+            toml::from_str(&text).with_context(|| format!("{}", path.display()))?;
         // The SDK writes keys without a value as empty texts.
         for field in [
             &mut config.chain_id,

@@ -63,7 +63,9 @@ fn told(e: &anyhow::Error) -> String {
 mod tests {
     #[test]
     fn no_cause_is_told_twice() {
-        let e = anyhow::anyhow!("in use").context("cannot listen: in use").context("dev");
+        let e = anyhow::anyhow!("in use")
+            .context("cannot listen: in use")
+            .context("dev");
         assert_eq!(super::told(&e), "dev: cannot listen: in use");
     }
 }

@@ -10,7 +10,10 @@ use x_evm::{MSG_TYPE, MsgEthereumTx};
 
 /// A message in an `Any`, under its protobuf name.
 pub(crate) fn any<M: Name>(message: &M) -> Any {
-    Any { type_url: format!("/{}", M::full_name()), value: message.encode_to_vec() }
+    Any {
+        type_url: format!("/{}", M::full_name()),
+        value: message.encode_to_vec(),
+    }
 }
 
 /// A message as a transaction shows it.
@@ -21,9 +24,10 @@ pub(crate) fn to_json(any: &Any) -> Value {
         "/cosmos.staking.v1beta1.MsgDelegate" => or_raw(any, delegate),
         "/cosmos.staking.v1beta1.MsgUndelegate" => or_raw(any, undelegate),
         "/cosmos.staking.v1beta1.MsgCreateValidator" => or_raw(any, create_validator),
-        MSG_TYPE => or_raw(any, |m: MsgEthereumTx| {
-            json!({ "from": format!("0x{}", hex::encode(&m.from)), "raw": format!("0x{}", hex::encode(&m.raw)) })
-        }),
+        MSG_TYPE => or_raw(
+            any,
+            |m: MsgEthereumTx| json!({ "from": format!("0x{}", hex::encode(&m.from)), "raw": format!("0x{}", hex::encode(&m.raw)) }),
+        ),
         _ => raw(any),
     };
     shown["@type"] = any.type_url.clone().into();
@@ -35,10 +39,16 @@ fn send(m: MsgSend) -> Value {
 }
 
 fn multi_send(m: MsgMultiSend) -> Value {
-    let inputs: Vec<_> =
-        m.inputs.iter().map(|i| json!({ "address": i.address, "coins": coins(&i.coins) })).collect();
-    let outputs: Vec<_> =
-        m.outputs.iter().map(|o| json!({ "address": o.address, "coins": coins(&o.coins) })).collect();
+    let inputs: Vec<_> = m
+        .inputs
+        .iter()
+        .map(|i| json!({ "address": i.address, "coins": coins(&i.coins) }))
+        .collect();
+    let outputs: Vec<_> = m
+        .outputs
+        .iter()
+        .map(|o| json!({ "address": o.address, "coins": coins(&o.coins) }))
+        .collect();
     json!({ "inputs": inputs, "outputs": outputs })
 }
 
@@ -50,7 +60,11 @@ fn undelegate(m: MsgUndelegate) -> Value {
     stake(&m.delegator_address, &m.validator_address, m.amount.as_ref())
 }
 
-fn stake(delegator: &str, validator: &str, amount: Option<&cosmrs::proto::cosmos::base::v1beta1::Coin>) -> Value {
+fn stake(
+    delegator: &str,
+    validator: &str,
+    amount: Option<&cosmrs::proto::cosmos::base::v1beta1::Coin>,
+) -> Value {
     json!({ "delegator_address": delegator, "validator_address": validator, "amount": amount.map(coin) })
 }
 
@@ -88,12 +102,17 @@ pub(crate) fn to_amino(any: &Any) -> Option<Value> {
     let bytes = any.value.as_slice();
     let (name, value) = match any.type_url.as_str() {
         "/cosmos.bank.v1beta1.MsgSend" => ("MsgSend", send(MsgSend::decode(bytes).ok()?)),
-        "/cosmos.bank.v1beta1.MsgMultiSend" => ("MsgMultiSend", multi_send(MsgMultiSend::decode(bytes).ok()?)),
-        "/cosmos.staking.v1beta1.MsgDelegate" => ("MsgDelegate", delegate(MsgDelegate::decode(bytes).ok()?)),
-        "/cosmos.staking.v1beta1.MsgUndelegate" => ("MsgUndelegate", undelegate(MsgUndelegate::decode(bytes).ok()?)),
-        "/cosmos.staking.v1beta1.MsgCreateValidator" => {
-            ("MsgCreateValidator", amino_create_validator(MsgCreateValidator::decode(bytes).ok()?)?)
+        "/cosmos.bank.v1beta1.MsgMultiSend" => {
+            ("MsgMultiSend", multi_send(MsgMultiSend::decode(bytes).ok()?))
         }
+        "/cosmos.staking.v1beta1.MsgDelegate" => ("MsgDelegate", delegate(MsgDelegate::decode(bytes).ok()?)),
+        "/cosmos.staking.v1beta1.MsgUndelegate" => {
+            ("MsgUndelegate", undelegate(MsgUndelegate::decode(bytes).ok()?))
+        }
+        "/cosmos.staking.v1beta1.MsgCreateValidator" => (
+            "MsgCreateValidator",
+            amino_create_validator(MsgCreateValidator::decode(bytes).ok()?)?,
+        ),
         _ => return None,
     };
     Some(json!({ "type": format!("cosmos-sdk/{name}"), "value": value }))
@@ -101,7 +120,10 @@ pub(crate) fn to_amino(any: &Any) -> Option<Value> {
 
 /// Amino leaves empty texts out, and names keys its own way.
 fn amino_create_validator(m: MsgCreateValidator) -> Option<Value> {
-    let key = m.pubkey.as_ref().filter(|k| k.type_url == "/cosmos.crypto.ed25519.PubKey")?;
+    let key = m
+        .pubkey
+        .as_ref()
+        .filter(|k| k.type_url == "/cosmos.crypto.ed25519.PubKey")?;
     let key = PubKey::decode(key.value.as_slice()).ok()?.key;
     let mut value = create_validator(m);
     value["pubkey"] = json!({ "type": "tendermint/PubKeyEd25519", "value": crate::render::base64(key) });
@@ -121,25 +143,38 @@ mod tests {
     use cosmrs::proto::cosmos::staking::v1beta1::CommissionRates;
 
     fn one() -> Coin {
-        Coin { denom: "abraid".into(), amount: "1".into() }
+        Coin {
+            denom: "abraid".into(),
+            amount: "1".into(),
+        }
     }
 
     #[test]
     fn a_send_shows_as_the_sdk_shows_it() {
-        let message = MsgSend { from_address: "a".into(), to_address: "b".into(), amount: vec![one()] };
+        let message = MsgSend {
+            from_address: "a".into(),
+            to_address: "b".into(),
+            amount: vec![one()],
+        };
         let wrapped = any(&message);
         let body = json!({ "from_address": "a", "to_address": "b", "amount": [{ "denom": "abraid", "amount": "1" }] });
         let mut want = body.clone();
         want["@type"] = "/cosmos.bank.v1beta1.MsgSend".into();
         assert_eq!(to_json(&wrapped), want);
-        assert_eq!(to_amino(&wrapped), Some(json!({ "type": "cosmos-sdk/MsgSend", "value": body })));
+        assert_eq!(
+            to_amino(&wrapped),
+            Some(json!({ "type": "cosmos-sdk/MsgSend", "value": body }))
+        );
     }
 
     #[test]
     #[allow(deprecated, reason = "the field exists on the wire")]
     fn amino_leaves_empty_texts_of_a_validator_out() {
         let message = MsgCreateValidator {
-            description: Some(Description { moniker: "m".into(), ..Description::default() }),
+            description: Some(Description {
+                moniker: "m".into(),
+                ..Description::default()
+            }),
             commission: Some(CommissionRates {
                 rate: "100000000000000000".into(),
                 max_rate: "200000000000000000".into(),
@@ -161,7 +196,10 @@ mod tests {
 
     #[test]
     fn an_unknown_message_keeps_its_bytes() {
-        let odd = Any { type_url: "/x.Y".into(), value: vec![1] };
+        let odd = Any {
+            type_url: "/x.Y".into(),
+            value: vec![1],
+        };
         assert_eq!(to_json(&odd), json!({ "@type": "/x.Y", "value": "AQ==" }));
         assert_eq!(to_amino(&odd), None);
     }

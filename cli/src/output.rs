@@ -126,7 +126,9 @@ fn plain(text: &str) -> String {
         || text.starts_with("0x") && text.len() <= 18
         || ["true", "false", "null", "yes", "no", "~"].contains(&text.to_lowercase().as_str());
     match first {
-        Some(c) if !"-?:,[]{}#&*!|>'%@` ".contains(c) && !special && !looks_other && !text.ends_with(' ') => text.into(),
+        Some(c) if !"-?:,[]{}#&*!|>'%@` ".contains(c) && !special && !looks_other && !text.ends_with(' ') => {
+            text.into()
+        }
         _ => Value::String(text.into()).to_string(),
     }
 }

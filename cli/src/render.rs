@@ -1,15 +1,15 @@
 //! Protobuf as the SDK's JSON shows it: snake_case, integers as strings, bytes in base64, decimals with a point.
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use cosmrs::proto::Any;
+use cosmrs::proto::Timestamp;
 use cosmrs::proto::cosmos::auth::v1beta1::{BaseAccount, ModuleAccount};
 use cosmrs::proto::cosmos::base::query::v1beta1::PageResponse;
 use cosmrs::proto::cosmos::base::v1beta1::Coin;
 use cosmrs::proto::cosmos::crypto::multisig::LegacyAminoPubKey;
 use cosmrs::proto::cosmos::crypto::secp256k1::PubKey;
-use cosmrs::proto::Timestamp;
-use tendermint_proto::google::protobuf::Duration;
 use prost::Message;
 use serde_json::{Value, json};
+use tendermint_proto::google::protobuf::Duration;
 use types::{Dec, U256};
 
 /// Bytes in base64.
@@ -39,7 +39,11 @@ pub(crate) fn dec(raw: &str) -> String {
 pub(crate) fn time(t: Option<&Timestamp>) -> String {
     let Some(t) = t else { return String::new() };
     let nanos = u32::try_from(t.nanos).unwrap_or(0);
-    types::Timestamp { seconds: t.seconds, nanos }.rfc3339()
+    types::Timestamp {
+        seconds: t.seconds,
+        nanos,
+    }
+    .rfc3339()
 }
 
 /// `1814400s`.
@@ -53,7 +57,9 @@ pub(crate) fn duration(d: Option<&Duration>) -> String {
 
 /// `{"next_key", "total"}`.
 pub(crate) fn page(page: Option<&PageResponse>) -> Value {
-    let Some(page) = page else { return json!({ "next_key": null, "total": "0" }) };
+    let Some(page) = page else {
+        return json!({ "next_key": null, "total": "0" });
+    };
     let next = (!page.next_key.is_empty()).then(|| base64(&page.next_key));
     json!({ "next_key": next, "total": page.total.to_string() })
 }
@@ -67,13 +73,18 @@ pub(crate) fn public_key(any: &Any) -> Value {
         });
     }
     // All single keys are one field of bytes.
-    or_raw(any, |k: PubKey| json!({ "@type": any.type_url, "key": base64(&k.key) }))
+    or_raw(
+        any,
+        |k: PubKey| json!({ "@type": any.type_url, "key": base64(&k.key) }),
+    )
 }
 
 /// An account of the auth module.
 pub(crate) fn account(any: &Any) -> Value {
     match any.type_url.as_str() {
-        "/cosmos.auth.v1beta1.BaseAccount" => or_raw(any, |a: BaseAccount| base_account(Some(&any.type_url), &a)),
+        "/cosmos.auth.v1beta1.BaseAccount" => {
+            or_raw(any, |a: BaseAccount| base_account(Some(&any.type_url), &a))
+        }
         "/cosmos.auth.v1beta1.ModuleAccount" => or_raw(any, |a: ModuleAccount| {
             json!({
                 "@type": any.type_url,
@@ -124,23 +135,49 @@ mod tests {
 
     #[test]
     fn times_durations_and_pages_have_the_sdks_form() {
-        assert_eq!(time(Some(&Timestamp { seconds: 0, nanos: 5_000_000 })), "1970-01-01T00:00:00.005Z");
-        assert_eq!(duration(Some(&Duration { seconds: 1_814_400, nanos: 0 })), "1814400s");
+        assert_eq!(
+            time(Some(&Timestamp {
+                seconds: 0,
+                nanos: 5_000_000
+            })),
+            "1970-01-01T00:00:00.005Z"
+        );
+        assert_eq!(
+            duration(Some(&Duration {
+                seconds: 1_814_400,
+                nanos: 0
+            })),
+            "1814400s"
+        );
         assert_eq!(page(None), json!({ "next_key": null, "total": "0" }));
-        let more = PageResponse { next_key: vec![1], total: 3 };
+        let more = PageResponse {
+            next_key: vec![1],
+            total: 3,
+        };
         assert_eq!(page(Some(&more)), json!({ "next_key": "AQ==", "total": "3" }));
     }
 
     #[test]
     fn accounts_have_the_sdks_fields_and_odd_bytes_stay_bytes() {
-        let base = BaseAccount { address: "braid1x".into(), pub_key: None, account_number: 7, sequence: 3 };
-        let any = Any { type_url: "/cosmos.auth.v1beta1.BaseAccount".into(), value: base.encode_to_vec() };
+        let base = BaseAccount {
+            address: "braid1x".into(),
+            pub_key: None,
+            account_number: 7,
+            sequence: 3,
+        };
+        let any = Any {
+            type_url: "/cosmos.auth.v1beta1.BaseAccount".into(),
+            value: base.encode_to_vec(),
+        };
         let want = json!({
             "@type": "/cosmos.auth.v1beta1.BaseAccount", "address": "braid1x", "pub_key": null,
             "account_number": "7", "sequence": "3",
         });
         assert_eq!(account(&any), want);
-        let broken = Any { value: vec![0xff], ..any };
+        let broken = Any {
+            value: vec![0xff],
+            ..any
+        };
         assert_eq!(account(&broken)["value"], "/w==");
     }
 }

@@ -54,11 +54,15 @@ fn event(e: &tendermint::abci::Event) -> Value {
 fn mode(info: &ModeInfo) -> Value {
     match &info.sum {
         Some(Sum::Single(s)) => {
-            let name = SignMode::try_from(s.mode).map_or_else(|_| s.mode.to_string(), |m| m.as_str_name().into());
+            let name =
+                SignMode::try_from(s.mode).map_or_else(|_| s.mode.to_string(), |m| m.as_str_name().into());
             json!({ "single": { "mode": name } })
         }
         Some(Sum::Multi(m)) => {
-            let bits = m.bitarray.as_ref().map(|b| json!({ "extra_bits_stored": b.extra_bits_stored, "elems": base64(&b.elems) }));
+            let bits = m
+                .bitarray
+                .as_ref()
+                .map(|b| json!({ "extra_bits_stored": b.extra_bits_stored, "elems": base64(&b.elems) }));
             json!({ "multi": { "bitarray": bits, "mode_infos": m.mode_infos.iter().map(mode).collect::<Vec<_>>() } })
         }
         None => Value::Null,
@@ -72,7 +76,9 @@ pub(crate) fn tx_json(bytes: &[u8]) -> Value {
         let auth = AuthInfo::decode(raw.auth_info_bytes.as_slice()).ok()?;
         Some((body, auth, raw.signatures))
     });
-    let Some((body, auth, signatures)) = parts else { return Value::Null };
+    let Some((body, auth, signatures)) = parts else {
+        return Value::Null;
+    };
     let mut shown = unsigned_json(&body, &auth, &signatures);
     shown["@type"] = "/cosmos.tx.v1beta1.Tx".into();
     shown
@@ -129,11 +135,20 @@ pub(crate) fn vm_error(data: &[u8]) -> Option<String> {
 pub(crate) fn check(shown: &Value) -> Result<()> {
     let code = shown["code"].as_u64().unwrap_or(0);
     if code != 0 {
-        let (space, log) = (shown["codespace"].as_str().unwrap_or(""), shown["raw_log"].as_str().unwrap_or(""));
-        anyhow::bail!("transaction {} failed with code {code} ({space}): {log}", shown["txhash"].as_str().unwrap_or(""));
+        let (space, log) = (
+            shown["codespace"].as_str().unwrap_or(""),
+            shown["raw_log"].as_str().unwrap_or(""),
+        );
+        anyhow::bail!(
+            "transaction {} failed with code {code} ({space}): {log}",
+            shown["txhash"].as_str().unwrap_or("")
+        );
     }
     if let Some(error) = shown["vm_error"].as_str() {
-        anyhow::bail!("transaction {} failed in the EVM: {error}", shown["eth_hash"].as_str().unwrap_or(""));
+        anyhow::bail!(
+            "transaction {} failed in the EVM: {error}",
+            shown["eth_hash"].as_str().unwrap_or("")
+        );
     }
     Ok(())
 }
@@ -144,12 +159,28 @@ mod tests {
 
     #[test]
     fn a_refused_broadcast_has_the_sdks_fields_and_is_an_error() {
-        let b = Broadcast { hash: "AB".into(), code: 5, codespace: "sdk".into(), log: "insufficient funds".into() };
+        let b = Broadcast {
+            hash: "AB".into(),
+            code: 5,
+            codespace: "sdk".into(),
+            log: "insufficient funds".into(),
+        };
         let shown = of_broadcast(&b);
         let names: Vec<_> = shown.as_object().unwrap().keys().map(String::as_str).collect();
         let mut want = [
-            "height", "txhash", "codespace", "code", "data", "raw_log", "logs", "info", "gas_wanted", "gas_used", "tx",
-            "timestamp", "events",
+            "height",
+            "txhash",
+            "codespace",
+            "code",
+            "data",
+            "raw_log",
+            "logs",
+            "info",
+            "gas_wanted",
+            "gas_used",
+            "tx",
+            "timestamp",
+            "events",
         ];
         want.sort_unstable();
         assert_eq!(names, want);
@@ -160,9 +191,19 @@ mod tests {
 
     #[test]
     fn an_evm_failure_under_code_0_is_an_error() {
-        let response = MsgEthereumTxResponse { vm_error: "execution reverted".into(), ..Default::default() };
-        let any = Any { type_url: RESPONSE_TYPE.into(), value: response.encode_to_vec() };
-        let data = TxMsgData { msg_responses: vec![any], ..Default::default() }.encode_to_vec();
+        let response = MsgEthereumTxResponse {
+            vm_error: "execution reverted".into(),
+            ..Default::default()
+        };
+        let any = Any {
+            type_url: RESPONSE_TYPE.into(),
+            value: response.encode_to_vec(),
+        };
+        let data = TxMsgData {
+            msg_responses: vec![any],
+            ..Default::default()
+        }
+        .encode_to_vec();
         assert_eq!(vm_error(&data).as_deref(), Some("execution reverted"));
         assert!(check(&json!({ "code": 0, "vm_error": "execution reverted" })).is_err());
         assert_eq!(vm_error(b"junk"), None);
@@ -170,9 +211,19 @@ mod tests {
 
     #[test]
     fn a_result_from_the_wire_is_understood() {
-        let response = MsgEthereumTxResponse { vm_error: "out of gas".into(), ..Default::default() };
-        let any = Any { type_url: RESPONSE_TYPE.into(), value: response.encode_to_vec() };
-        let data = TxMsgData { msg_responses: vec![any], ..Default::default() }.encode_to_vec();
+        let response = MsgEthereumTxResponse {
+            vm_error: "out of gas".into(),
+            ..Default::default()
+        };
+        let any = Any {
+            type_url: RESPONSE_TYPE.into(),
+            value: response.encode_to_vec(),
+        };
+        let data = TxMsgData {
+            msg_responses: vec![any],
+            ..Default::default()
+        }
+        .encode_to_vec();
         let wire = json!({
             "hash": "AB".repeat(32), "height": "3", "index": 0, "tx": base64([0xff]),
             "tx_result": {
@@ -185,7 +236,10 @@ mod tests {
         assert_eq!(shown["data"], hex::encode_upper(&data));
         assert_eq!(shown["vm_error"], "out of gas");
         assert_eq!(shown["events"][0]["attributes"][0]["value"], "v");
-        assert_eq!((shown["gas_wanted"].as_str(), shown["gas_used"].as_str()), (Some("7"), Some("5")));
+        assert_eq!(
+            (shown["gas_wanted"].as_str(), shown["gas_used"].as_str()),
+            (Some("7"), Some("5"))
+        );
         assert!(check(&shown).is_err());
     }
 

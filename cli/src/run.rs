@@ -36,7 +36,13 @@ impl ExecutorArgs {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct LogArgs {
     /// Filter such as info, debug, or app=debug,warn.
-    #[arg(long = "log-level", alias = "log_level", env = "BRAIDD_LOG", default_value = "info", value_name = "FILTER")]
+    #[arg(
+        long = "log-level",
+        alias = "log_level",
+        env = "BRAIDD_LOG",
+        default_value = "info",
+        value_name = "FILTER"
+    )]
     level: String,
     /// Log lines as JSON.
     #[arg(long = "log-json")]
@@ -49,7 +55,10 @@ impl LogArgs {
         let filter = tracing_subscriber::EnvFilter::try_new(&self.level)
             .with_context(|| format!("log level {:?}", self.level))?;
         let colours = std::io::stderr().is_terminal();
-        let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
+        let logs = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .with_ansi(colours);
         if self.json {
             logs.json().init();
         } else {
@@ -108,7 +117,10 @@ impl StartCommand {
 
 /// A runtime for a node.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("start the runtime")
 }
 
 /// Where a node answers, for people.

@@ -5,6 +5,7 @@ use crate::init::fund_dev_accounts;
 use crate::keys::dev_accounts;
 use crate::output::{self, OutputArgs};
 use crate::run::{LogArgs, runtime};
+use ::testnet::{Manifest, Network, NodeManifest, Programs, Running, status};
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 use node::{Execution, ExecutorKind, Stop};
@@ -13,7 +14,6 @@ use std::fmt::Write as _;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use ::testnet::{Manifest, Network, NodeManifest, Programs, Running, status};
 use types::ChainConfig;
 
 /// Run a network of real nodes on this machine.
@@ -78,7 +78,11 @@ struct LogsArgs {
 
 /// The value of node `index`: one for all, or one a node.
 fn nth<T: Copy>(list: &[T], index: usize) -> Option<T> {
-    if list.len() == 1 { list.first().copied() } else { list.get(index).copied() }
+    if list.len() == 1 {
+        list.first().copied()
+    } else {
+        list.get(index).copied()
+    }
 }
 
 impl TestnetCommand {
@@ -105,9 +109,16 @@ impl TestnetCommand {
 impl StartArgs {
     fn run(&self, root: &Path) -> Result<()> {
         self.log.start()?;
-        let network = if Network::exists(root) { self.reopen(root)? } else { self.create(root)? };
+        let network = if Network::exists(root) {
+            self.reopen(root)?
+        } else {
+            self.create(root)?
+        };
         let braidd = std::env::current_exe().context("find this program's file")?;
-        let programs = Programs { braidd, comet: self.comet_bin.clone() };
+        let programs = Programs {
+            braidd,
+            comet: self.comet_bin.clone(),
+        };
         runtime()?.block_on(async {
             let stop = Stop::new();
             stop.on_signals().context("listen for signals")?;
@@ -122,7 +133,10 @@ impl StartArgs {
         let network = Network::open(root)?;
         let have = network.manifest.validators;
         if let Some(want) = self.validators.filter(|want| *want != have) {
-            bail!("the network in {} has {have} validators, not {want}: choose another --home", root.display());
+            bail!(
+                "the network in {} has {have} validators, not {want}: choose another --home",
+                root.display()
+            );
         }
         Ok(network)
     }
@@ -141,13 +155,21 @@ impl StartArgs {
         manifest.block_time_ms = self.block_time_ms.unwrap_or(manifest.block_time_ms);
         for list in [self.executor.len(), self.threads.len()] {
             if list > 1 && list != manifest.validators {
-                bail!("{list} values for {} nodes: give one, or one a node", manifest.validators);
+                bail!(
+                    "{list} values for {} nodes: give one, or one a node",
+                    manifest.validators
+                );
             }
         }
         let nodes = (0..manifest.validators).map(|i| {
             let file = manifest.execution(i);
             let executor = nth(&self.executor, i).unwrap_or(file.executor);
-            NodeManifest { execution: Execution { executor, threads: nth(&self.threads, i).unwrap_or(file.threads) } }
+            NodeManifest {
+                execution: Execution {
+                    executor,
+                    threads: nth(&self.threads, i).unwrap_or(file.threads),
+                },
+            }
         });
         manifest.node = nodes.collect();
         let config = ChainConfig::braid();
@@ -160,8 +182,12 @@ impl StartArgs {
         let first = node::Home::new(&network.members[0].home);
         let client = node::Home::new(root);
         std::fs::create_dir_all(client.config()).with_context(|| format!("{}", client.config().display()))?;
-        for (from, to) in [(first.genesis(), client.genesis()), (first.client_config(), client.client_config())] {
-            std::fs::copy(&from, &to).with_context(|| format!("copy {} to {}", from.display(), to.display()))?;
+        for (from, to) in [
+            (first.genesis(), client.genesis()),
+            (first.client_config(), client.client_config()),
+        ] {
+            std::fs::copy(&from, &to)
+                .with_context(|| format!("copy {} to {}", from.display(), to.display()))?;
         }
         Ok(network)
     }
@@ -197,15 +223,28 @@ async fn watch(running: &mut Running, stop: &Stop) -> Result<()> {
 }
 
 fn endpoints(network: &Network) -> String {
-    let mut text = String::from("node  JSON-RPC                CometBFT RPC            executor           home\n");
+    let mut text =
+        String::from("node  JSON-RPC                CometBFT RPC            executor           home\n");
     for m in &network.members {
-        let threads = if m.execution.threads == 0 { "cores".into() } else { m.execution.threads.to_string() };
+        let threads = if m.execution.threads == 0 {
+            "cores".into()
+        } else {
+            m.execution.threads.to_string()
+        };
         let executor = format!("{} ({threads})", m.execution.executor);
         let (eth, rpc) = (m.json_rpc_url(), m.rpc_url());
-        let _ = writeln!(text, "{:<4}  {eth:<22}  {rpc:<22}  {executor:<17}  {}", m.index, m.home.display());
+        let _ = writeln!(
+            text,
+            "{:<4}  {eth:<22}  {rpc:<22}  {executor:<17}  {}",
+            m.index,
+            m.home.display()
+        );
     }
     let home = network.root.display();
-    let _ = writeln!(text, "\nTry:\n  braidd testnet status --home {home}\n  braidd query staking validators --home {home}");
+    let _ = writeln!(
+        text,
+        "\nTry:\n  braidd testnet status --home {home}\n  braidd query staking validators --home {home}"
+    );
     let _ = writeln!(text, "Ctrl-C stops the network.");
     text
 }
@@ -235,8 +274,16 @@ impl LogsArgs {
             bail!("no node {i}: the network has {}", network.members.len());
         }
         let mut text = String::new();
-        for m in network.members.iter().filter(|m| self.node.is_none_or(|i| i == m.index)) {
-            let path = if self.comet { node::Home::new(&m.home).comet_log() } else { m.log() };
+        for m in network
+            .members
+            .iter()
+            .filter(|m| self.node.is_none_or(|i| i == m.index))
+        {
+            let path = if self.comet {
+                node::Home::new(&m.home).comet_log()
+            } else {
+                m.log()
+            };
             let _ = writeln!(text, "==> {} <==", path.display());
             text += &tail(&path, self.lines).with_context(|| format!("{}", path.display()))?;
         }

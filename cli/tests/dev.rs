@@ -1,5 +1,8 @@
 //! The built program against its own development chain: what a newcomer types first.
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
@@ -23,14 +26,27 @@ impl Drop for Dev {
 }
 
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 impl Dev {
     fn start(home: &Path) -> Self {
         let (eth, comet) = (free_port().to_string(), free_port().to_string());
         let mut child = Command::new(BRAIDD)
-            .args(["dev", "--port", &eth, "--comet-port", &comet, "--log-level", "error", "--home"])
+            .args([
+                "dev",
+                "--port",
+                &eth,
+                "--comet-port",
+                &comet,
+                "--log-level",
+                "error",
+                "--home",
+            ])
             .arg(home)
             .stdout(Stdio::piped())
             .spawn()
@@ -42,8 +58,15 @@ impl Dev {
                 break;
             }
         }
-        assert!(banner.contains("EVERYBODY HAS THESE KEYS"), "it did not come up: {banner}");
-        Self { child, node: format!("tcp://127.0.0.1:{comet}"), banner }
+        assert!(
+            banner.contains("EVERYBODY HAS THESE KEYS"),
+            "it did not come up: {banner}"
+        );
+        Self {
+            child,
+            node: format!("tcp://127.0.0.1:{comet}"),
+            banner,
+        }
     }
     fn run(&self, home: &Path, line: &str) -> Output {
         Command::new(BRAIDD)
@@ -57,7 +80,11 @@ impl Dev {
     /// Runs a command that must succeed; its JSON.
     fn ok(&self, home: &Path, line: &str) -> Value {
         let out = self.run(home, line);
-        assert!(out.status.success(), "{line}: {}", String::from_utf8_lossy(&out.stderr));
+        assert!(
+            out.status.success(),
+            "{line}: {}",
+            String::from_utf8_lossy(&out.stderr)
+        );
         serde_json::from_slice(&out.stdout).unwrap_or_else(|e| panic!("{line}: {e}"))
     }
     /// Runs a command that must fail; what it says.
@@ -78,19 +105,35 @@ fn the_command_that_dev_prints_works_and_so_do_those_after_it() {
     let home = dir.path();
     let dev = Dev::start(home);
 
-    let printed = dev.banner.lines().find_map(|l| l.trim().strip_prefix("braidd tx ")).unwrap();
-    let sent = Command::new(BRAIDD).arg("tx").args(printed.split(' ')).stdin(Stdio::null()).output().unwrap();
+    let printed = dev
+        .banner
+        .lines()
+        .find_map(|l| l.trim().strip_prefix("braidd tx "))
+        .unwrap();
+    let sent = Command::new(BRAIDD)
+        .arg("tx")
+        .args(printed.split(' '))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
     assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stderr));
 
     // One balance, in both worlds, under all names.
-    let bank = |who: &str| dev.ok(home, &format!("query bank balances {who}"))["balances"][0]["amount"].clone();
+    let bank =
+        |who: &str| dev.ok(home, &format!("query bank balances {who}"))["balances"][0]["amount"].clone();
     assert_eq!(bank(DEV1), "10001500000000000000000");
     assert_eq!(bank("dev1"), bank(DEV1));
-    assert_eq!(dev.ok(home, &format!("query evm account {DEV1}"))["balance"], bank(DEV1));
+    assert_eq!(
+        dev.ok(home, &format!("query evm account {DEV1}"))["balance"],
+        bank(DEV1)
+    );
 
     // An Ethereum transaction is found by both of its hashes.
     let sent = dev.ok(home, "tx evm send dev0 dev2 0.5braid --wait");
-    assert_eq!((&sent["code"], sent["gas_used"].as_str()), (&Value::from(0), Some("21000")));
+    assert_eq!(
+        (&sent["code"], sent["gas_used"].as_str()),
+        (&Value::from(0), Some("21000"))
+    );
     for hash in [&sent["eth_hash"], &sent["txhash"]] {
         let found = dev.ok(home, &format!("query tx {}", hash.as_str().unwrap()));
         assert_eq!(found["txhash"], sent["txhash"]);
@@ -105,9 +148,15 @@ fn the_command_that_dev_prints_works_and_so_do_those_after_it() {
     // Stake, signed as a Ledger signs.
     let validators = dev.ok(home, "query staking validators");
     let operator = validators["validators"][0]["operator_address"].as_str().unwrap();
-    dev.ok(home, &format!("tx staking delegate {operator} 2braid --from dev4 --sign-mode amino-json --wait"));
+    dev.ok(
+        home,
+        &format!("tx staking delegate {operator} 2braid --from dev4 --sign-mode amino-json --wait"),
+    );
     let delegated = dev.ok(home, "query staking delegations dev4");
-    assert_eq!(delegated["delegation_responses"][0]["balance"]["amount"], "2000000000000000000");
+    assert_eq!(
+        delegated["delegation_responses"][0]["balance"]["amount"],
+        "2000000000000000000"
+    );
 }
 
 #[test]
@@ -116,15 +165,33 @@ fn what_the_chain_refuses_is_an_error_with_the_reason_in_it() {
     let home = dir.path();
     let dev = Dev::start(home);
     let cases = [
-        ("tx bank send dev0 dev1 1abraid --gas 100000 --fees 1abraid", "code 13 (sdk): insufficient fees; got: 1abraid"),
-        ("tx bank send dev0 dev1 1abraid --gas 100000 -s 99", "expected 0, got 99"),
-        ("tx bank send dev0 dev1 1abraid --gas 100000 -a 77", "verify account number"),
+        (
+            "tx bank send dev0 dev1 1abraid --gas 100000 --fees 1abraid",
+            "code 13 (sdk): insufficient fees; got: 1abraid",
+        ),
+        (
+            "tx bank send dev0 dev1 1abraid --gas 100000 -s 99",
+            "expected 0, got 99",
+        ),
+        (
+            "tx bank send dev0 dev1 1abraid --gas 100000 -a 77",
+            "verify account number",
+        ),
         ("tx bank send dev0 dev1 99999999braid", "insufficient funds"),
-        ("tx bank send dev0 dev1 99999999braid --gas 100000 --wait", "insufficient funds"),
-        ("tx bank send dev0 dev1 1abraid --chain-id other-1", "runs braid-local-1, not other-1"),
+        (
+            "tx bank send dev0 dev1 99999999braid --gas 100000 --wait",
+            "insufficient funds",
+        ),
+        (
+            "tx bank send dev0 dev1 1abraid --chain-id other-1",
+            "runs braid-local-1, not other-1",
+        ),
         ("tx bank send dev0 0x12 1abraid", "0x12"),
         ("tx evm deploy 0x60006000fd --from dev0", "execution reverted"),
-        ("tx evm deploy 0x60006000fd --from dev0 --gas 100000 --wait", "failed in the EVM"),
+        (
+            "tx evm deploy 0x60006000fd --from dev0 --gas 100000 --wait",
+            "failed in the EVM",
+        ),
         ("query tx 00", "1 bytes, want 32"),
         ("query bank balances nobody", "nobody"),
         ("query bank balances dev0 --height 9999", "9999"),
@@ -146,5 +213,8 @@ fn senders_in_a_hurry_get_their_sequence_right() {
             s.spawn(move || dev.ok(home, &format!("tx bank send dev5 dev6 {i}abraid --wait")));
         }
     });
-    assert_eq!(dev.ok(home, "query auth account dev5")["account"]["sequence"], "4");
+    assert_eq!(
+        dev.ok(home, "query auth account dev5")["account"]["sequence"],
+        "4"
+    );
 }

@@ -1,7 +1,10 @@
 //! Four validators, real CometBFT, different executors: the same bytes everywhere, whatever happens.
 //!
 //! Needs `cometbft` v0.38 on the PATH: `cargo xtask test` installs it.
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use node::{Execution, ExecutorKind, GenesisAccount};
@@ -37,9 +40,14 @@ fn senders() -> Vec<Account> {
 
 fn manifest() -> Manifest {
     let unit = U256::from(1_000_000_000_000_000_000u64);
-    let rich = |address| GenesisAccount { address, coins: vec![Coin::new(unit * U256::from(10_000), "abraid")] };
+    let rich = |address| GenesisAccount {
+        address,
+        coins: vec![Coin::new(unit * U256::from(10_000), "abraid")],
+    };
     let dev = cli::dev_accounts();
-    let execution = |executor, threads| NodeManifest { execution: Execution { executor, threads } };
+    let execution = |executor, threads| NodeManifest {
+        execution: Execution { executor, threads },
+    };
     Manifest {
         chain_id: CHAIN_ID.into(),
         base_port: 31_650,
@@ -51,7 +59,12 @@ fn manifest() -> Manifest {
             execution(ExecutorKind::Parallel, 4),
         ],
         config: Some(ChainConfig::braid()),
-        accounts: senders().iter().map(|a| a.address).chain(dev.iter().map(|a| a.address)).map(rich).collect(),
+        accounts: senders()
+            .iter()
+            .map(|a| a.address)
+            .chain(dev.iter().map(|a| a.address))
+            .map(rich)
+            .collect(),
         operators: dev.iter().map(|a| a.address).collect(),
         ..Manifest::default()
     }
@@ -73,7 +86,10 @@ async fn until<F: Future<Output = bool>>(what: &str, mut done: impl FnMut() -> F
 }
 
 async fn until_height(member: &Member, want: u64) {
-    until(&format!("node {} at height {want}", member.index), || async { height(member).await >= want }).await;
+    until(&format!("node {} at height {want}", member.index), || async {
+        height(member).await >= want
+    })
+    .await;
 }
 
 /// What one round of load did.
@@ -93,7 +109,13 @@ async fn broadcast(members: &[Member], queues: Vec<Vec<Bytes>>) -> Sent {
             tokio::spawn(async move {
                 let mut sent = Sent::default();
                 for tx in queue {
-                    let answer = ask(&member, "broadcast_tx_sync", json!({ "tx": STANDARD.encode(&tx) })).await.unwrap();
+                    let answer = ask(
+                        &member,
+                        "broadcast_tx_sync",
+                        json!({ "tx": STANDARD.encode(&tx) }),
+                    )
+                    .await
+                    .unwrap();
                     match answer["code"].as_u64().unwrap() {
                         0 => sent.accepted.push(tx),
                         code => sent.refused.push(code),
@@ -125,7 +147,13 @@ async fn drained(members: &[Member]) -> bool {
 /// Sequences as the chain has them.
 async fn resync(member: &Member, mix: &mut Mix) {
     for account in &mut mix.accounts {
-        let count = eth(member, "eth_getTransactionCount", json!([account.address, "latest"])).await.unwrap();
+        let count = eth(
+            member,
+            "eth_getTransactionCount",
+            json!([account.address, "latest"]),
+        )
+        .await
+        .unwrap();
         account.sequence = u64::from_str_radix(count.as_str().unwrap().trim_start_matches("0x"), 16).unwrap();
     }
 }
@@ -151,9 +179,28 @@ async fn seen(member: &Member, height: u64) -> Vec<(&'static str, Value)> {
     vec![
         ("header", block["block"]["header"].clone()),
         ("results", results),
-        ("eth block", eth(member, "eth_getBlockByNumber", json!([number, true])).await.unwrap()),
-        ("receipts", eth(member, "eth_getBlockReceipts", json!([number])).await.unwrap()),
-        ("logs", eth(member, "eth_getLogs", json!([{ "fromBlock": number, "toBlock": number }])).await.unwrap()),
+        (
+            "eth block",
+            eth(member, "eth_getBlockByNumber", json!([number, true]))
+                .await
+                .unwrap(),
+        ),
+        (
+            "receipts",
+            eth(member, "eth_getBlockReceipts", json!([number]))
+                .await
+                .unwrap(),
+        ),
+        (
+            "logs",
+            eth(
+                member,
+                "eth_getLogs",
+                json!([{ "fromBlock": number, "toBlock": number }]),
+            )
+            .await
+            .unwrap(),
+        ),
     ]
 }
 
@@ -172,8 +219,13 @@ async fn agree(members: &[Member], heights: std::ops::RangeInclusive<u64>) {
 async fn blocks(member: &Member, to: u64) -> BTreeMap<u64, Vec<Bytes>> {
     let mut blocks = BTreeMap::new();
     for height in 1..=to {
-        let block = ask(member, "block", json!({ "height": height.to_string() })).await.unwrap();
-        let txs = block["block"]["data"]["txs"].as_array().cloned().unwrap_or_default();
+        let block = ask(member, "block", json!({ "height": height.to_string() }))
+            .await
+            .unwrap();
+        let txs = block["block"]["data"]["txs"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
         let decode = |v: &Value| Bytes::from(STANDARD.decode(v.as_str().unwrap()).unwrap());
         blocks.insert(height, txs.iter().map(decode).collect());
     }
@@ -181,9 +233,22 @@ async fn blocks(member: &Member, to: u64) -> BTreeMap<u64, Vec<Bytes>> {
 }
 
 fn run(args: &[&str], home: &Path) -> Value {
-    let out = Command::new(braidd()).args(args).arg("--home").arg(home).args(["-o", "json"]).output().unwrap();
-    let (stdout, stderr) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
-    assert!(out.status.success(), "braidd {}: {stdout}{stderr}", args.join(" "));
+    let out = Command::new(braidd())
+        .args(args)
+        .arg("--home")
+        .arg(home)
+        .args(["-o", "json"])
+        .output()
+        .unwrap();
+    let (stdout, stderr) = (
+        String::from_utf8_lossy(&out.stdout),
+        String::from_utf8_lossy(&out.stderr),
+    );
+    assert!(
+        out.status.success(),
+        "braidd {}: {stdout}{stderr}",
+        args.join(" ")
+    );
     serde_json::from_str(&stdout).unwrap_or_else(|e| panic!("braidd {}: {e}: {stdout}", args.join(" ")))
 }
 
@@ -192,7 +257,13 @@ async fn four_nodes_with_different_executors_agree_under_load_crashes_and_newcom
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("net");
     let network = Network::create(&root, &manifest()).unwrap();
-    let mut running = Running::new(network, Programs { braidd: braidd(), comet: None });
+    let mut running = Running::new(
+        network,
+        Programs {
+            braidd: braidd(),
+            comet: None,
+        },
+    );
     running.start_all().unwrap();
     let members = running.network.members.clone();
     for member in &members {
@@ -215,7 +286,12 @@ async fn four_nodes_with_different_executors_agree_under_load_crashes_and_newcom
     let top = height(&members[0]).await;
     let included: BTreeSet<Bytes> = blocks(&members[0], top).await.into_values().flatten().collect();
     let lost = accepted.iter().filter(|tx| !included.contains(*tx)).count();
-    assert_eq!(lost, 0, "{lost} of {} accepted transactions are in no block", accepted.len());
+    assert_eq!(
+        lost,
+        0,
+        "{lost} of {} accepted transactions are in no block",
+        accepted.len()
+    );
     running.stop_all().await.unwrap();
 }
 
@@ -237,12 +313,21 @@ async fn mixed_load(members: &[Member]) -> (Mix, Vec<Bytes>) {
         until("load included", || drained(members)).await;
         let top = height(&members[0]).await;
         until_height(&members[0], top + 1).await;
-        let big = blocks(&members[0], top).await.values().filter(|txs| txs.len() >= 200).count();
+        let big = blocks(&members[0], top)
+            .await
+            .values()
+            .filter(|txs| txs.len() >= 200)
+            .count();
         if sent >= 2_000 && big >= 5 {
             break;
         }
     }
-    println!("{sent} sent, {} accepted, {} refused at broadcast with codes {:?}", accepted.len(), refused.len(), refused.iter().collect::<BTreeSet<_>>());
+    println!(
+        "{sent} sent, {} accepted, {} refused at broadcast with codes {:?}",
+        accepted.len(),
+        refused.len(),
+        refused.iter().collect::<BTreeSet<_>>()
+    );
     assert!(accepted.len() >= 2_000, "only {} accepted", accepted.len());
     (mix, accepted)
 }
@@ -256,7 +341,9 @@ async fn old_heights_answer(member: &Member, mix: &Mix, top: u64) {
     for (height, want) in [(1, before), (top, after)] {
         let query = json!({ "path": "/store/bank/key", "data": hex::encode(&key), "height": height.to_string(), "prove": false });
         let answer = ask(member, "abci_query", query).await.unwrap();
-        let value = STANDARD.decode(answer["response"]["value"].as_str().unwrap()).unwrap();
+        let value = STANDARD
+            .decode(answer["response"]["value"].as_str().unwrap())
+            .unwrap();
         let amount: U256 = String::from_utf8(value).unwrap().parse().unwrap();
         assert_eq!(format!("{amount:#x}"), want.as_str().unwrap(), "height {height}");
     }
@@ -277,24 +364,43 @@ async fn a_proof_verifies_against_the_next_header(member: &Member) {
         let data = STANDARD.decode(ops[i]["data"].as_str().unwrap()).unwrap();
         ics23::CommitmentProof::decode(&data[..]).unwrap()
     };
-    assert_eq!((ops[0]["type"].as_str(), ops[1]["type"].as_str()), (Some("ics23:iavl"), Some("ics23:simple")));
+    assert_eq!(
+        (ops[0]["type"].as_str(), ops[1]["type"].as_str()),
+        (Some("ics23:iavl"), Some("ics23:simple"))
+    );
     let root = ics23::calculate_existence_root::<H>(match proof(0).proof.as_ref().unwrap() {
         ics23::commitment_proof::Proof::Exist(e) => e,
         other => panic!("{other:?}"),
     })
     .unwrap();
-    assert!(ics23::verify_membership::<H>(&proof(0), &ics23::iavl_spec(), &root, &key, &value));
+    assert!(ics23::verify_membership::<H>(
+        &proof(0),
+        &ics23::iavl_spec(),
+        &root,
+        &key,
+        &value
+    ));
     until_height(member, height + 1).await;
-    let next = ask(member, "block", json!({ "height": (height + 1).to_string() })).await.unwrap();
+    let next = ask(member, "block", json!({ "height": (height + 1).to_string() }))
+        .await
+        .unwrap();
     let app_hash = hex::decode(next["block"]["header"]["app_hash"].as_str().unwrap()).unwrap();
-    assert!(ics23::verify_membership::<H>(&proof(1), &ics23::tendermint_spec(), &app_hash, b"bank", &root));
+    assert!(ics23::verify_membership::<H>(
+        &proof(1),
+        &ics23::tendermint_spec(),
+        &app_hash,
+        b"bank",
+        &root
+    ));
 }
 
 async fn powers(member: &Member) -> BTreeMap<String, u64> {
     let set = ask(member, "validators", json!({})).await.unwrap();
     let power = |v: &Value| v["voting_power"].as_str().unwrap().parse().unwrap();
     let list = set["validators"].as_array().unwrap();
-    list.iter().map(|v| (v["address"].as_str().unwrap().to_owned(), power(v))).collect()
+    list.iter()
+        .map(|v| (v["address"].as_str().unwrap().to_owned(), power(v)))
+        .collect()
 }
 
 async fn a_delegation_changes_the_power(members: &[Member], dir: &Path) {
@@ -307,16 +413,46 @@ async fn a_delegation_changes_the_power(members: &[Member], dir: &Path) {
     let validator = bech32_encode("braidvaloper", operator.as_slice());
     let node = format!("tcp://127.0.0.1:{}", members[0].ports.rpc);
     let sent = run(
-        &["tx", "staking", "delegate", &validator, "25braid", "--from", "rich", "-y", "--wait", "--node", &node, "--chain-id", CHAIN_ID],
+        &[
+            "tx",
+            "staking",
+            "delegate",
+            &validator,
+            "25braid",
+            "--from",
+            "rich",
+            "-y",
+            "--wait",
+            "--node",
+            &node,
+            "--chain-id",
+            CHAIN_ID,
+        ],
         &home,
     );
     assert_eq!(sent["code"], 0, "{sent}");
-    until("the power changed", || async { powers(&members[0]).await != before }).await;
+    until("the power changed", || async {
+        powers(&members[0]).await != before
+    })
+    .await;
     let after = powers(&members[0]).await;
-    let changed: Vec<_> = after.iter().filter(|(who, power)| before[*who] != **power).collect();
+    let changed: Vec<_> = after
+        .iter()
+        .filter(|(who, power)| before[*who] != **power)
+        .collect();
     assert_eq!(changed.len(), 1);
     assert_eq!(*changed[0].1, before[changed[0].0] + 25);
-    let delegations = run(&["query", "staking", "delegations", &dev.address.to_string(), "--node", &node], &home);
+    let delegations = run(
+        &[
+            "query",
+            "staking",
+            "delegations",
+            &dev.address.to_string(),
+            "--node",
+            &node,
+        ],
+        &home,
+    );
     assert!(delegations.to_string().contains(&validator), "{delegations}");
 }
 
@@ -340,7 +476,13 @@ async fn a_killed_node_catches_up(running: &mut Running, mix: &mut Mix) {
 }
 
 async fn a_fifth_node_joins(running: &mut Running) {
-    let index = running.network.add(Execution { executor: ExecutorKind::Parallel, threads: 2 }).unwrap();
+    let index = running
+        .network
+        .add(Execution {
+            executor: ExecutorKind::Parallel,
+            threads: 2,
+        })
+        .unwrap();
     running.start(index).unwrap();
     let members = running.network.members.clone();
     let top = height(&members[0]).await;
@@ -350,7 +492,12 @@ async fn a_fifth_node_joins(running: &mut Running) {
     agree(&pair, top.saturating_sub(5)..=top).await;
     let hash = |m: &Member| {
         let m = m.clone();
-        async move { ask(&m, "block", json!({ "height": top.to_string() })).await.unwrap()["block"]["header"]["app_hash"].clone() }
+        async move {
+            ask(&m, "block", json!({ "height": top.to_string() }))
+                .await
+                .unwrap()["block"]["header"]["app_hash"]
+                .clone()
+        }
     };
     assert_eq!(hash(&members[index]).await, hash(&members[0]).await);
 }

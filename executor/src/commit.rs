@@ -71,7 +71,14 @@ impl<'s, J: Job> Committer<'s, J> {
                     // What a worker left of it, if anything, is dropped: `commit` takes its versions back.
                     block.slots[index as usize].lock().finished = None;
                     let spared = matches!(head, Head::Run(_));
-                    Ok((index, outcome, Commit { spared, ..Commit::default() }))
+                    Ok((
+                        index,
+                        outcome,
+                        Commit {
+                            spared,
+                            ..Commit::default()
+                        },
+                    ))
                 }
                 (Ok(None), Head::Check(_)) => self.check(block, index, scratch),
                 (Ok(None), _) => self

@@ -1,6 +1,9 @@
 //! What went wrong in other parallel executors, each as a test: repeatable reads, unrecorded reads, lost updates, range
 //! reads, failures of stale runs, termination.
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
 mod common;
 
 use common::*;

@@ -1,5 +1,8 @@
 //! Declared access orders work, and only that: what waits, what does not, what is thrown away. And what settles late.
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
 mod common;
 
 use common::*;
@@ -302,14 +305,19 @@ fn a_full_block_runs_no_more_than_was_begun() {
     // One job fills the block; the rest would each take long.
     let full = Program::new([Step::Put(word(0))]);
     let long = Program::new([Step::Spin(1_000), Step::Put(word(1))]);
-    let jobs: Vec<_> = std::iter::once(full).chain(std::iter::repeat_n(long, 500)).collect();
+    let jobs: Vec<_> = std::iter::once(full)
+        .chain(std::iter::repeat_n(long, 500))
+        .collect();
     let plainly = run(&Serial, &MemoryState::default(), &jobs, &mut Meter::new(8)).unwrap();
     assert!(plainly.stats.executions == 1, "{:?}", plainly.stats);
     for threads in THREADS {
         let executor = Parallel::new(threads).with_faults(Faults::default());
         let mut meter = Meter::new(8);
         let done = run(&executor, &MemoryState::default(), &jobs, &mut meter).unwrap();
-        assert_eq!((done.outputs, done.writes), (plainly.outputs.clone(), plainly.writes.clone()));
+        assert_eq!(
+            (done.outputs, done.writes),
+            (plainly.outputs.clone(), plainly.writes.clone())
+        );
         assert_eq!(meter.seen.len(), 501);
         // Others may have been at it already.
         assert!(threads > 1 || done.stats.executions == 1, "{:?}", done.stats);

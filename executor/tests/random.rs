@@ -1,5 +1,8 @@
 //! Parallel equals serial over blocks made from seeds. `BRAID_SEED=n` replays one.
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
 mod common;
 
 use common::*;

@@ -130,7 +130,11 @@ impl TxContext<'_> {
         let mut events = Vec::new();
         let (result, buffered) = {
             let mut overlay = state::Overlay::new(self.state.as_scan());
-            let result = inner(&mut TxContext { block: self.block, state: &mut overlay, events: &mut events });
+            let result = inner(&mut TxContext {
+                block: self.block,
+                state: &mut overlay,
+                events: &mut events,
+            });
             (result, overlay.finish())
         };
         let value = result?;

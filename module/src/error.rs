@@ -25,19 +25,33 @@ pub enum Error {
 impl Error {
     /// A rejection in codespace `sdk` (see [`codes`]).
     pub fn sdk(code: u32, message: impl Into<String>) -> Self {
-        Self::Rejected { codespace: "sdk", code, message: message.into() }
+        Self::Rejected {
+            codespace: "sdk",
+            code,
+            message: message.into(),
+        }
     }
     /// A rejection in a module's codespace.
     pub fn module(codespace: &'static str, code: u32, message: impl Into<String>) -> Self {
-        Self::Rejected { codespace, code, message: message.into() }
+        Self::Rejected {
+            codespace,
+            code,
+            message: message.into(),
+        }
     }
     /// The SDK's form of a gRPC `NotFound` from a query, which CosmJS matches on.
     pub fn not_found(what: impl std::fmt::Display) -> Self {
-        Self::sdk(codes::KEY_NOT_FOUND, format!("rpc error: code = NotFound desc = {what}: key not found"))
+        Self::sdk(
+            codes::KEY_NOT_FOUND,
+            format!("rpc error: code = NotFound desc = {what}: key not found"),
+        )
     }
     /// The SDK's form of a gRPC `InvalidArgument` from a query.
     pub fn invalid_argument(what: impl std::fmt::Display) -> Self {
-        Self::sdk(codes::INVALID_REQUEST, format!("rpc error: code = InvalidArgument desc = {what}: invalid request"))
+        Self::sdk(
+            codes::INVALID_REQUEST,
+            format!("rpc error: code = InvalidArgument desc = {what}: invalid request"),
+        )
     }
 }
 

@@ -6,7 +6,9 @@ mod message;
 mod page;
 mod strict;
 
-pub use context::{BlockContext, GenesisContext, HookContext, QueryContext, TxContext, ValidatorUpdate, Vote};
+pub use context::{
+    BlockContext, GenesisContext, HookContext, QueryContext, TxContext, ValidatorUpdate, Vote,
+};
 pub use error::{Error, Result, codes};
 pub use message::{Message, Module, Response};
 pub use page::{PAGE_LIMIT, WALK_LIMIT, paginate};

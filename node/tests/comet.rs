@@ -1,5 +1,8 @@
 //! Nodes under the real CometBFT: `BRAID_COMETBFT`, or `cometbft` on the PATH; skipped where there is none.
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
 mod common;
 
 use node::{CometConfig, Endpoints, Home, InitOptions, NodeError, NodeKeys, StartOptions, Stop, init, start};

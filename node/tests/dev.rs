@@ -1,5 +1,8 @@
 //! `dev` over its JSON-RPC: the chain in one process, as Ethereum tools see it.
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
 mod common;
 
 use common::{ask, chain, pay};

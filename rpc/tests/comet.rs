@@ -1,5 +1,8 @@
 //! CometBFT's RPC for the solo engine, as tendermint-rpc and CosmJS use it.
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
 mod common;
 use common::{CHAIN_ID, Client, Node, hex};
 use serde_json::{Value, json};

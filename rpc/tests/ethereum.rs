@@ -1,5 +1,8 @@
 //! Ethereum JSON-RPC over a real chain in memory.
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
 mod common;
 use common::{Node, hex};
 use serde_json::{Value, json};

@@ -1,5 +1,8 @@
 //! The JSON-RPC server as such: transports, limits, garbage.
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
 mod common;
 use common::Node;
 use serde_json::{Value, json};

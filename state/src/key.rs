@@ -13,7 +13,10 @@ impl StoreId {
     /// Where `name` is empty or longer than 16 bytes; at compile time for a constant.
     pub const fn new(name: &str) -> Self {
         let from = name.as_bytes();
-        assert!(!from.is_empty() && from.len() <= 16, "a store's name has 1 to 16 bytes");
+        assert!(
+            !from.is_empty() && from.len() <= 16,
+            "a store's name has 1 to 16 bytes"
+        );
         let mut to = [0; 16];
         let mut i = 0;
         while i < from.len() {
@@ -97,7 +100,12 @@ impl KeyRange {
                 break;
             }
         }
-        Self { store, start: prefix.to_vec(), end: (!end.is_empty()).then_some(end), descending: false }
+        Self {
+            store,
+            start: prefix.to_vec(),
+            end: (!end.is_empty()).then_some(end),
+            descending: false,
+        }
     }
     /// The same keys, greatest first.
     pub fn descending(mut self) -> Self {
@@ -117,10 +125,17 @@ impl KeyRange {
         let high = match &self.end {
             Some(end) => Key::new(self.store, &[end]),
             // The next store's first key: names are compared as 16 bytes.
-            None => Key::new(StoreId((u128::from_be_bytes(self.store.0) + 1).to_be_bytes()), &[]),
+            None => Key::new(
+                StoreId((u128::from_be_bytes(self.store.0) + 1).to_be_bytes()),
+                &[],
+            ),
         };
         // An empty or inverted range would make BTreeMap::range panic.
-        if low >= high { (Included(low.clone()), Excluded(low)) } else { (Included(low), Excluded(high)) }
+        if low >= high {
+            (Included(low.clone()), Excluded(low))
+        } else {
+            (Included(low), Excluded(high))
+        }
     }
 }
 
@@ -137,8 +152,11 @@ mod tests {
         let all = KeyRange::prefix(s, &[0xff]);
         assert!(all.contains(&Key::new(s, &[&[0xff, 0xff]])));
         assert!(!all.contains(&Key::new(StoreId::new("bank2"), &[&[0xff]])));
-        let map: std::collections::BTreeMap<Key, ()> =
-            [(Key::new(s, &[&[0xff, 1]]), ()), (Key::new(StoreId::new("bank2"), &[&[1]]), ())].into();
+        let map: std::collections::BTreeMap<Key, ()> = [
+            (Key::new(s, &[&[0xff, 1]]), ()),
+            (Key::new(StoreId::new("bank2"), &[&[1]]), ()),
+        ]
+        .into();
         assert_eq!(map.range(all.bounds()).count(), 1);
     }
 

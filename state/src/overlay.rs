@@ -1,7 +1,7 @@
 //! A write buffer over state. Dropping it forgets the writes; nesting it gives rollback.
 use crate::{
-    Control, Deferral, Delta, Key, KeyRange, Op, StateError, StateRead, StateScan, StateWrite, Value, WriteSet,
-    apply_deferrals, merge, resolve,
+    Control, Deferral, Delta, Key, KeyRange, Op, StateError, StateRead, StateScan, StateWrite, Value,
+    WriteSet, apply_deferrals, merge, resolve,
 };
 use std::fmt;
 
@@ -24,18 +24,31 @@ pub struct Overlay<'a> {
 
 impl fmt::Debug for Overlay<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Overlay").field("buffered", &self.buffered).finish_non_exhaustive()
+        f.debug_struct("Overlay")
+            .field("buffered", &self.buffered)
+            .finish_non_exhaustive()
     }
 }
 
 impl<'a> Overlay<'a> {
     /// An empty buffer over `base`.
     pub fn new(base: &'a dyn StateScan) -> Self {
-        Self { base, buffered: Buffered::default(), failed: None }
+        Self {
+            base,
+            buffered: Buffered::default(),
+            failed: None,
+        }
     }
     /// A buffer over `base` that starts with `writes`.
     pub fn with_writes(base: &'a dyn StateScan, writes: WriteSet) -> Self {
-        Self { base, buffered: Buffered { writes, deferred: Vec::new() }, failed: None }
+        Self {
+            base,
+            buffered: Buffered {
+                writes,
+                deferred: Vec::new(),
+            },
+            failed: None,
+        }
     }
     /// The buffered changes, or the first arithmetic failure among them.
     pub fn finish(self) -> Result<Buffered, StateError> {
@@ -81,7 +94,9 @@ pub struct Layered<'a> {
 
 impl fmt::Debug for Layered<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Layered").field("writes", &self.writes).finish_non_exhaustive()
+        f.debug_struct("Layered")
+            .field("writes", &self.writes)
+            .finish_non_exhaustive()
     }
 }
 
@@ -150,7 +165,9 @@ fn merge_scan<'w>(
     let mut own = own.peekable();
     let mut failed = None;
     let mut broke = false;
-    let mut emit = |key: &Key, base: Option<Value>, op: &Op, failed: &mut Option<StateError>| match resolve(key, base, op) {
+    let mut emit = |key: &Key, base: Option<Value>, op: &Op, failed: &mut Option<StateError>| match resolve(
+        key, base, op,
+    ) {
         Ok(Some(value)) => visit(key, &value),
         Ok(None) => Control::Continue(()),
         Err(e) => {
@@ -215,7 +232,11 @@ mod tests {
         state
             .scan(range, &mut |k, v| {
                 out.push((k.bytes()[0], String::from_utf8(v.to_vec()).unwrap()));
-                if out.len() == most { Control::Break(()) } else { Control::Continue(()) }
+                if out.len() == most {
+                    Control::Break(())
+                } else {
+                    Control::Continue(())
+                }
             })
             .unwrap();
         out
@@ -231,7 +252,8 @@ mod tests {
         o.add(key(6), Delta::plus(U256::from(6)));
         o.put(key(9), "nine".into());
         let all = KeyRange::prefix(STORE, &[]);
-        let want = [(1, "1"), (2, "two"), (5, "15"), (6, "6"), (7, "7"), (9, "nine")].map(|(k, v)| (k, v.to_owned()));
+        let want = [(1, "1"), (2, "two"), (5, "15"), (6, "6"), (7, "7"), (9, "nine")]
+            .map(|(k, v)| (k, v.to_owned()));
         assert_eq!(seen(&o, &all, 99), want);
         assert_eq!(seen(&o, &all, 2), want[..2]);
         let mut back = want.to_vec();

@@ -1,6 +1,6 @@
 //! What code above the store sees of state.
-use crate::{Delta, Key, KeyRange, Value};
 use crate::write_set::Deferral;
+use crate::{Delta, Key, KeyRange, Value};
 use std::collections::BTreeMap;
 
 /// A transaction's place in its block.
@@ -115,7 +115,11 @@ impl StateScan for MemoryState {
     ) -> Result<(), StateError> {
         let mut each = |(k, v): (&Key, &Value)| visit(k, v);
         let pairs = self.0.range(range.bounds());
-        let _ = if range.descending { pairs.rev().try_for_each(&mut each) } else { pairs.into_iter().try_for_each(&mut each) };
+        let _ = if range.descending {
+            pairs.rev().try_for_each(&mut each)
+        } else {
+            pairs.into_iter().try_for_each(&mut each)
+        };
         Ok(())
     }
 }

@@ -62,11 +62,17 @@ pub fn merge(writes: &mut WriteSet, key: Key, op: Op) -> Result<(), StateError> 
             slot.insert(op);
         }
         Entry::Occupied(mut slot) => {
-            let range = || StateError::Range { key: slot.key().clone() };
+            let range = || StateError::Range {
+                key: slot.key().clone(),
+            };
             let folded = match (slot.get(), op) {
                 (Op::Add(before), Op::Add(delta)) => Op::Add(before.then(delta).ok_or_else(range)?),
                 (before @ (Op::Put(_) | Op::Delete), op @ Op::Add(_)) => {
-                    let base = if let Op::Put(v) = before { Some(v.clone()) } else { None };
+                    let base = if let Op::Put(v) = before {
+                        Some(v.clone())
+                    } else {
+                        None
+                    };
                     resolve(slot.key(), base, &op)?.map_or(Op::Delete, Op::Put)
                 }
                 (_, op) => op,

@@ -1,5 +1,8 @@
 //! The contract of a commit store, kept by the one in RAM and the one on sled.
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
 use ics23::commitment_proof::Proof;
 use ics23::{CommitmentProof, HostFunctionsManager, iavl_spec, tendermint_spec};
 use prost::Message;

@@ -1,5 +1,8 @@
 //! What the store on sled keeps over restarts, interrupted commits, kills, damage and a full disk.
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
 use state::{
     BlockRecord, ChangeSet, CommitStore, EMPTY_ROOT, IndexEntry, Key, Snapshot, StateRead, StoreError,
     StoreId, Value, Version,

@@ -1,5 +1,8 @@
 //! The recorded trees, proofs and multistores of cosmos/iavl and the SDK, replayed.
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
 use std::path::Path;
 use store::vectors::run;
 

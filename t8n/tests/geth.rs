@@ -1,5 +1,8 @@
 //! Blocks whose results geth states (its `cmd/evm/testdata`, the number in each name), on both executors.
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
 
 mod common;
 

@@ -10,8 +10,16 @@ const PATIENCE: Duration = Duration::from_secs(20);
 async fn post(url: &str, method: &str, params: Value) -> Result<Value, TestnetError> {
     let failed = |why: String| TestnetError::Rpc { url: url.into(), why };
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-    let client = reqwest::Client::builder().timeout(PATIENCE).build().map_err(|e| failed(e.to_string()))?;
-    let sent = client.post(url).json(&body).send().await.map_err(|e| failed(e.to_string()))?;
+    let client = reqwest::Client::builder()
+        .timeout(PATIENCE)
+        .build()
+        .map_err(|e| failed(e.to_string()))?;
+    let sent = client
+        .post(url)
+        .json(&body)
+        .send()
+        .await
+        .map_err(|e| failed(e.to_string()))?;
     let answer: Value = sent.json().await.map_err(|e| failed(e.to_string()))?;
     match answer.get("error") {
         Some(error) if !error.is_null() => Err(failed(format!("{method}: {error}"))),
@@ -50,7 +58,10 @@ pub async fn status(member: &Member) -> Result<NodeStatus, TestnetError> {
     let number = |v: &Value| v.as_str().and_then(|s| s.parse().ok()).unwrap_or(0);
     Ok(NodeStatus {
         height: number(&status["sync_info"]["latest_block_height"]),
-        app_hash: info["response"]["last_block_app_hash"].as_str().unwrap_or("").into(),
+        app_hash: info["response"]["last_block_app_hash"]
+            .as_str()
+            .unwrap_or("")
+            .into(),
         catching_up: status["sync_info"]["catching_up"].as_bool().unwrap_or(true),
         peers: number(&net["n_peers"]),
     })

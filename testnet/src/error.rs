@@ -56,9 +56,15 @@ pub enum TestnetError {
 
 impl TestnetError {
     pub(crate) fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
-        move |source| Self::File { path: path.into(), source }
+        move |source| Self::File {
+            path: path.into(),
+            source,
+        }
     }
     pub(crate) fn format(path: &Path, why: impl ToString) -> Self {
-        Self::Format { path: path.into(), why: why.to_string() }
+        Self::Format {
+            path: path.into(),
+            why: why.to_string(),
+        }
     }
 }

@@ -68,18 +68,26 @@ impl Manifest {
     /// Refuses what cannot be, naming the value.
     pub fn check(&self) -> Result<(), TestnetError> {
         if self.validators == 0 || self.validators > NODES_MAX {
-            return Err(TestnetError::Invalid(format!("{} validators: want 1 to {NODES_MAX}", self.validators)));
+            return Err(TestnetError::Invalid(format!(
+                "{} validators: want 1 to {NODES_MAX}",
+                self.validators
+            )));
         }
         let last = usize::from(self.base_port) + 10 * NODES_MAX;
         if self.base_port < 1024 || last > usize::from(u16::MAX) {
             let most = usize::from(u16::MAX) - 10 * NODES_MAX;
-            return Err(TestnetError::Invalid(format!("base port {}: want 1024 to {most}", self.base_port)));
+            return Err(TestnetError::Invalid(format!(
+                "base port {}: want 1024 to {most}",
+                self.base_port
+            )));
         }
         Ok(())
     }
     /// The executor of node `index`.
     pub fn execution(&self, index: usize) -> Execution {
-        self.node.get(index).map_or_else(Execution::default, |n| n.execution)
+        self.node
+            .get(index)
+            .map_or_else(Execution::default, |n| n.execution)
     }
 }
 
@@ -102,10 +110,25 @@ mod tests {
         let text = "validators = 2\n[[node]]\nexecution = { executor = \"serial\" }\n[[node]]\nexecution = { threads = 4 }";
         let manifest: Manifest = toml::from_str(text).unwrap();
         assert_eq!(manifest.execution(0).executor, ExecutorKind::Serial);
-        assert_eq!((manifest.execution(1).threads, manifest.execution(2)), (4, Execution::default()));
+        assert_eq!(
+            (manifest.execution(1).threads, manifest.execution(2)),
+            (4, Execution::default())
+        );
         let bad = |m: Manifest| m.check().unwrap_err().to_string();
-        assert!(bad(Manifest { validators: 0, ..Manifest::default() }).contains("0 validators"));
-        assert!(bad(Manifest { base_port: 65_000, ..Manifest::default() }).contains("65000"));
+        assert!(
+            bad(Manifest {
+                validators: 0,
+                ..Manifest::default()
+            })
+            .contains("0 validators")
+        );
+        assert!(
+            bad(Manifest {
+                base_port: 65_000,
+                ..Manifest::default()
+            })
+            .contains("65000")
+        );
         assert!(toml::from_str::<Manifest>("validator = 2").is_err());
     }
 }

@@ -24,7 +24,11 @@ impl Ports {
     /// The ports of node `index`: the base's last digits stay those of CometBFT's and geth's usual ports.
     fn of(base: u16, index: usize) -> Self {
         let first = base + 10 * u16::try_from(index).expect("checked: at most 64 nodes");
-        Self { json_rpc: first + 5, p2p: first + 6, rpc: first + 7 }
+        Self {
+            json_rpc: first + 5,
+            p2p: first + 6,
+            rpc: first + 7,
+        }
     }
 }
 
@@ -89,14 +93,21 @@ impl Network {
         manifest.check()?;
         let file = root.join(FILE);
         if file.exists() {
-            return Err(TestnetError::Invalid(format!("{} exists: a network is there already", file.display())));
+            return Err(TestnetError::Invalid(format!(
+                "{} exists: a network is there already",
+                file.display()
+            )));
         }
         let keys: Vec<NodeKeys> = (0..manifest.validators).map(|_| NodeKeys::generate()).collect();
         let config = manifest.config.clone().unwrap_or_else(ChainConfig::braid);
         let stake = config.power_reduction().saturating_mul(U256::from(POWER));
         let validators = keys.iter().enumerate().map(|(i, k)| Validator {
             pub_key: k.validator_pub_key(),
-            operator: manifest.operators.get(i).copied().unwrap_or_else(|| k.validator_address()),
+            operator: manifest
+                .operators
+                .get(i)
+                .copied()
+                .unwrap_or_else(|| k.validator_address()),
             moniker: format!("node{i}"),
             stake,
         });
@@ -105,7 +116,11 @@ impl Network {
         spec.accounts = manifest.accounts.clone();
         spec.validators = validators.collect();
         let document = genesis(&spec)?;
-        let mut network = Self { root: root.into(), manifest: manifest.clone(), members: Vec::new() };
+        let mut network = Self {
+            root: root.into(),
+            manifest: manifest.clone(),
+            members: Vec::new(),
+        };
         for (i, k) in keys.iter().enumerate() {
             network.members.push(network.member(i, k, true));
         }
@@ -132,7 +147,10 @@ impl Network {
     pub fn add(&mut self, execution: Execution) -> Result<usize, TestnetError> {
         let index = self.members.len();
         let keys = NodeKeys::generate();
-        let member = Member { execution, ..self.member(index, &keys, false) };
+        let member = Member {
+            execution,
+            ..self.member(index, &keys, false)
+        };
         let path = Home::new(&self.members[0].home).genesis();
         let text = std::fs::read(&path).map_err(TestnetError::file(&path))?;
         let document = serde_json::from_slice(&text).map_err(|e| TestnetError::format(&path, e))?;
@@ -153,7 +171,12 @@ impl Network {
         }
     }
 
-    fn write(&self, member: &Member, keys: &NodeKeys, document: &serde_json::Value) -> Result<(), TestnetError> {
+    fn write(
+        &self,
+        member: &Member,
+        keys: &NodeKeys,
+        document: &serde_json::Value,
+    ) -> Result<(), TestnetError> {
         let local = |port: u16| format!("tcp://127.0.0.1:{port}");
         let peers = self.members.iter().filter(|m| m.index != member.index);
         let block_time = Duration::from_millis(self.manifest.block_time_ms);
@@ -166,9 +189,17 @@ impl Network {
             timeout_commit: block_time,
             ..CometConfig::default()
         };
-        let mut app = AppConfig { execution: member.execution, ..AppConfig::default() };
+        let mut app = AppConfig {
+            execution: member.execution,
+            ..AppConfig::default()
+        };
         app.json_rpc.address = SocketAddr::from(([127, 0, 0, 1], member.ports.json_rpc));
-        let files = HomeFiles { genesis: document, keys, comet: &comet, app: &app };
+        let files = HomeFiles {
+            genesis: document,
+            keys,
+            comet: &comet,
+            app: &app,
+        };
         Ok(write_home(&Home::new(&member.home), &files, false)?)
     }
 
@@ -186,13 +217,25 @@ mod tests {
     #[test]
     fn homes_share_a_genesis_and_name_each_other() {
         let dir = tempfile::tempdir().unwrap();
-        let manifest = Manifest { validators: 3, ..Manifest::default() };
+        let manifest = Manifest {
+            validators: 3,
+            ..Manifest::default()
+        };
         let mut network = Network::create(dir.path(), &manifest).unwrap();
         let read = |m: &Member| std::fs::read(Home::new(&m.home).genesis()).unwrap();
         assert_eq!(read(&network.members[0]), read(&network.members[2]));
         let config = std::fs::read_to_string(Home::new(&network.members[1].home).comet_config()).unwrap();
-        assert!(config.contains(&network.members[0].node_id) && !config.contains(&network.members[1].node_id));
-        assert_eq!(network.members[0].ports, Ports { json_rpc: 26_655, p2p: 26_656, rpc: 26_657 });
+        assert!(
+            config.contains(&network.members[0].node_id) && !config.contains(&network.members[1].node_id)
+        );
+        assert_eq!(
+            network.members[0].ports,
+            Ports {
+                json_rpc: 26_655,
+                p2p: 26_656,
+                rpc: 26_657
+            }
+        );
         let again = Network::create(dir.path(), &manifest).unwrap_err().to_string();
         assert!(again.contains("testnet.json exists"), "{again}");
         assert_eq!(network.add(Execution::default()).unwrap(), 3);

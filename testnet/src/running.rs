@@ -31,7 +31,11 @@ pub struct Running {
 impl Running {
     /// A network of which no node runs yet.
     pub fn new(network: Network, programs: Programs) -> Self {
-        Self { network, programs, children: Vec::new() }
+        Self {
+            network,
+            programs,
+            children: Vec::new(),
+        }
     }
 
     /// Starts all nodes.
@@ -50,15 +54,25 @@ impl Running {
         }
         let log = member.log();
         let open = || std::fs::OpenOptions::new().create(true).append(true).open(&log);
-        let (out, err) = (open().map_err(TestnetError::file(&log))?, open().map_err(TestnetError::file(&log))?);
+        let (out, err) = (
+            open().map_err(TestnetError::file(&log))?,
+            open().map_err(TestnetError::file(&log))?,
+        );
         let mut command = Command::new(&self.programs.braidd);
         command.arg("start").arg("--home").arg(&member.home);
         if let Some(comet) = &self.programs.comet {
             command.arg("--comet-bin").arg(comet);
         }
         // A group of its own: Ctrl-C reaches nodes through us, in order.
-        command.stdin(Stdio::null()).stdout(out).stderr(err).process_group(0).kill_on_drop(true);
-        let child = command.spawn().map_err(TestnetError::file(&self.programs.braidd))?;
+        command
+            .stdin(Stdio::null())
+            .stdout(out)
+            .stderr(err)
+            .process_group(0)
+            .kill_on_drop(true);
+        let child = command
+            .spawn()
+            .map_err(TestnetError::file(&self.programs.braidd))?;
         if let Some(pid) = child.id() {
             let path = member.pid_file();
             std::fs::write(&path, pid.to_string()).map_err(TestnetError::file(&path))?;
@@ -69,7 +83,9 @@ impl Running {
 
     /// Ends node `index` at once, as a crash would.
     pub async fn kill(&mut self, index: usize) -> Result<(), TestnetError> {
-        let Some(mut child) = self.children.get_mut(index).and_then(Option::take) else { return Ok(()) };
+        let Some(mut child) = self.children.get_mut(index).and_then(Option::take) else {
+            return Ok(());
+        };
         let log = self.network.members[index].log();
         child.kill().await.map_err(TestnetError::file(&log))?;
         forget(&self.network.members[index]);
@@ -78,7 +94,9 @@ impl Running {
 
     /// Asks node `index` to end, and waits for it.
     pub async fn stop(&mut self, index: usize) -> Result<(), TestnetError> {
-        let Some(mut child) = self.children.get_mut(index).and_then(Option::take) else { return Ok(()) };
+        let Some(mut child) = self.children.get_mut(index).and_then(Option::take) else {
+            return Ok(());
+        };
         let log = self.network.members[index].log();
         if let Some(pid) = child.id().and_then(|id| i32::try_from(id).ok()) {
             let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
@@ -118,7 +136,11 @@ impl Running {
                     let member = &self.network.members[index];
                     forget(member);
                     *slot = None;
-                    return TestnetError::Ended { index, status: status.to_string(), log: member.log() };
+                    return TestnetError::Ended {
+                        index,
+                        status: status.to_string(),
+                        log: member.log(),
+                    };
                 }
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
@@ -137,7 +159,9 @@ fn pid(member: &Member) -> Option<Pid> {
 
 /// Whether process `pid` runs `braidd` on this member's home: ids are reused.
 fn is_ours(pid: Pid, home: &Path) -> bool {
-    let Ok(line) = std::fs::read(format!("/proc/{pid}/cmdline")) else { return false };
+    let Ok(line) = std::fs::read(format!("/proc/{pid}/cmdline")) else {
+        return false;
+    };
     String::from_utf8_lossy(&line).contains(&*home.to_string_lossy())
 }
 

@@ -60,11 +60,15 @@ pub fn bech32_decode(prefix: &str, text: &str) -> Result<Vec<u8>, AddressError> 
 /// Reads an account address in either spelling; bech32 must carry `prefix`.
 pub fn parse_address(prefix: &str, text: &str) -> Result<Address, AddressError> {
     if let Some(digits) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-        return format!("0x{digits}").parse().map_err(|_| AddressError::Malformed(text.into()));
+        return format!("0x{digits}")
+            .parse()
+            .map_err(|_| AddressError::Malformed(text.into()));
     }
     let bytes = bech32_decode(prefix, text)?;
-    Address::try_from(bytes.as_slice())
-        .map_err(|_| AddressError::Length { text: text.into(), len: bytes.len() })
+    Address::try_from(bytes.as_slice()).map_err(|_| AddressError::Length {
+        text: text.into(),
+        len: bytes.len(),
+    })
 }
 
 #[cfg(test)]
@@ -84,7 +88,10 @@ mod tests {
     fn a_foreign_prefix_is_named() {
         let text = bech32_address("cosmos", &Address::ZERO);
         let err = parse_address("braid", &text).unwrap_err();
-        assert!(matches!(err, AddressError::Prefix { ref have, .. } if have == "cosmos"), "{err}");
+        assert!(
+            matches!(err, AddressError::Prefix { ref have, .. } if have == "cosmos"),
+            "{err}"
+        );
         assert!(parse_address("braid", "0x12").is_err());
         assert!(parse_address("braid", "").is_err());
         assert!(parse_address("braid", &bech32_encode("braid", &[1; 32])).is_err());

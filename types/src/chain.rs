@@ -63,11 +63,16 @@ impl ChainConfig {
     pub fn check(&self) -> Result<(), String> {
         let prefix = &self.bech32_prefix;
         if prefix.is_empty() || prefix.len() > 32 || !prefix.chars().all(|c| c.is_ascii_lowercase()) {
-            return Err(format!("bech32_prefix {prefix:?}: want 1 to 32 lower-case letters"));
+            return Err(format!(
+                "bech32_prefix {prefix:?}: want 1 to 32 lower-case letters"
+            ));
         }
         crate::validate_denom(&self.base_denom).map_err(|e| e.to_string())?;
         crate::validate_denom(&self.display_denom).map_err(|e| e.to_string())?;
-        for (name, text) in [("power_reduction", &self.power_reduction), ("min_gas_price", &self.min_gas_price)] {
+        for (name, text) in [
+            ("power_reduction", &self.power_reduction),
+            ("min_gas_price", &self.min_gas_price),
+        ] {
             if !text.parse::<crate::U256>().is_ok_and(|v| !v.is_zero()) {
                 return Err(format!("{name} {text:?}: want a positive integer"));
             }

@@ -28,7 +28,10 @@ pub enum CoinError {
 impl Coin {
     /// `amount` of `denom`.
     pub fn new(amount: U256, denom: impl Into<String>) -> Self {
-        Self { denom: denom.into(), amount }
+        Self {
+            denom: denom.into(),
+            amount,
+        }
     }
 }
 
@@ -48,7 +51,10 @@ impl std::str::FromStr for Coin {
         }
         let amount = U256::from_str_radix(digits, 10).map_err(|_| CoinError::Amount(text.into()))?;
         validate_denom(denom)?;
-        Ok(Self { denom: denom.into(), amount })
+        Ok(Self {
+            denom: denom.into(),
+            amount,
+        })
     }
 }
 
@@ -56,7 +62,9 @@ impl std::str::FromStr for Coin {
 pub fn validate_denom(denom: &str) -> Result<(), CoinError> {
     let bytes = denom.as_bytes();
     let head = bytes.first().is_some_and(u8::is_ascii_alphabetic);
-    let body = bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"/:._-".contains(b));
+    let body = bytes
+        .iter()
+        .all(|b| b.is_ascii_alphanumeric() || b"/:._-".contains(b));
     if head && body && (3..=128).contains(&bytes.len()) {
         Ok(())
     } else {
@@ -79,7 +87,11 @@ pub fn parse_coins(text: &str) -> Result<Vec<Coin>, CoinError> {
 
 /// Writes coins as the SDK's events do: comma-separated.
 pub fn format_coins(coins: &[Coin]) -> String {
-    coins.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+    coins
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(",")
 }
 
 #[cfg(test)]
@@ -94,7 +106,10 @@ mod tests {
         for bad in ["", "abraid", "12", "-1abraid", "1.5abraid", "1ab", "1a b"] {
             assert!(bad.parse::<Coin>().is_err(), "{bad}");
         }
-        assert_eq!(format_coins(&parse_coins("2stake,1atom").unwrap()), "1atom,2stake");
+        assert_eq!(
+            format_coins(&parse_coins("2stake,1atom").unwrap()),
+            "1atom,2stake"
+        );
         assert!(parse_coins("1atom,2atom").is_err());
     }
 }

@@ -18,7 +18,10 @@ pub struct DecError(pub String);
 
 fn narrow(v: U512) -> Option<U256> {
     let limbs = v.as_limbs();
-    limbs[4..].iter().all(|l| *l == 0).then(|| U256::from_limbs([limbs[0], limbs[1], limbs[2], limbs[3]]))
+    limbs[4..]
+        .iter()
+        .all(|l| *l == 0)
+        .then(|| U256::from_limbs([limbs[0], limbs[1], limbs[2], limbs[3]]))
 }
 
 impl Dec {
@@ -55,7 +58,10 @@ impl Dec {
         U512::from(self.0)
     }
     /// Product, rounded half to even (`Mul`).
-    #[allow(clippy::should_implement_trait, reason = "the SDK's name; a product may not fit, which an operator cannot say")]
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "the SDK's name; a product may not fit, which an operator cannot say"
+    )]
     pub fn mul(self, o: Self) -> Option<Self> {
         narrow(bankers(self.wide() * o.wide(), U512::from(ONE))).map(Self)
     }
@@ -73,7 +79,11 @@ impl Dec {
             return None;
         }
         // The SDK multiplies by 10^36, divides (truncating), then rounds 18 digits away.
-        let scaled = self.wide().checked_mul(U512::from(ONE))?.checked_mul(U512::from(ONE))? / o.wide();
+        let scaled = self
+            .wide()
+            .checked_mul(U512::from(ONE))?
+            .checked_mul(U512::from(ONE))?
+            / o.wide();
         narrow(bankers(scaled, U512::from(ONE))).map(Self)
     }
     /// Quotient, rounded down (`QuoTruncate`); `None` on division by zero.
@@ -101,7 +111,11 @@ impl Dec {
 fn bankers(v: U512, by: U512) -> U512 {
     let (q, r) = v.div_rem(by);
     let twice = r << 1;
-    if twice > by || (twice == by && q.bit(0)) { q + U512::from(1) } else { q }
+    if twice > by || (twice == by && q.bit(0)) {
+        q + U512::from(1)
+    } else {
+        q
+    }
 }
 
 impl fmt::Display for Dec {
@@ -160,9 +174,18 @@ mod tests {
     fn rounding_is_half_to_even() {
         assert_eq!(dec("2.5").round(), U256::from(2));
         assert_eq!(dec("3.5").round(), U256::from(4));
-        assert_eq!(dec("1").quo(dec("3")).unwrap().to_string(), "0.333333333333333333");
-        assert_eq!(dec("2").quo(dec("3")).unwrap().to_string(), "0.666666666666666667");
-        assert_eq!(dec("2").quo_truncate(dec("3")).unwrap().to_string(), "0.666666666666666666");
+        assert_eq!(
+            dec("1").quo(dec("3")).unwrap().to_string(),
+            "0.333333333333333333"
+        );
+        assert_eq!(
+            dec("2").quo(dec("3")).unwrap().to_string(),
+            "0.666666666666666667"
+        );
+        assert_eq!(
+            dec("2").quo_truncate(dec("3")).unwrap().to_string(),
+            "0.666666666666666666"
+        );
         assert_eq!(dec("1").quo(Dec::ZERO), None);
         let half_ulp = Dec::from_raw(U256::from(1)).mul(dec("0.5")).unwrap();
         assert!(half_ulp.is_zero());

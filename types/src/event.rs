@@ -13,6 +13,9 @@ pub struct Event {
 impl Event {
     /// An event of `kind` with `attributes`.
     pub fn new<const N: usize>(kind: &str, attributes: [(&str, String); N]) -> Self {
-        Self { kind: kind.into(), attributes: attributes.map(|(k, v)| (k.into(), v)).into() }
+        Self {
+            kind: kind.into(),
+            attributes: attributes.map(|(k, v)| (k.into(), v)).into(),
+        }
     }
 }

@@ -16,7 +16,10 @@ impl Timestamp {
     }
     /// This moment `seconds` later; saturates.
     pub fn plus_seconds(self, seconds: i64) -> Self {
-        Self { seconds: self.seconds.saturating_add(seconds), nanos: self.nanos }
+        Self {
+            seconds: self.seconds.saturating_add(seconds),
+            nanos: self.nanos,
+        }
     }
     /// The calendar date and time of day: year, month, day, hour, minute, second.
     pub fn civil(self) -> (i64, u32, u32, u32, u32, u32) {
@@ -44,7 +47,11 @@ impl Timestamp {
         let text = self.sortable();
         let text = text.trim_end_matches('0').trim_end_matches('.');
         // A round hour loses its digits to the trimming above only when nanos are zero.
-        if self.nanos == 0 { format!("{}Z", &self.sortable()[..19]) } else { format!("{text}Z") }
+        if self.nanos == 0 {
+            format!("{}Z", &self.sortable()[..19])
+        } else {
+            format!("{text}Z")
+        }
     }
 }
 
@@ -54,10 +61,34 @@ mod tests {
 
     #[test]
     fn dates_are_those_of_the_calendar() {
-        let t = Timestamp { seconds: 1_136_214_245, nanos: 5 };
+        let t = Timestamp {
+            seconds: 1_136_214_245,
+            nanos: 5,
+        };
         assert_eq!(t.sortable(), "2006-01-02T15:04:05.000000005");
-        assert_eq!(Timestamp { seconds: 951_782_400, nanos: 0 }.rfc3339(), "2000-02-29T00:00:00Z");
-        assert_eq!(Timestamp { seconds: 0, nanos: 500_000_000 }.rfc3339(), "1970-01-01T00:00:00.5Z");
-        assert_eq!(Timestamp { seconds: -1, nanos: 0 }.sortable(), "1969-12-31T23:59:59.000000000");
+        assert_eq!(
+            Timestamp {
+                seconds: 951_782_400,
+                nanos: 0
+            }
+            .rfc3339(),
+            "2000-02-29T00:00:00Z"
+        );
+        assert_eq!(
+            Timestamp {
+                seconds: 0,
+                nanos: 500_000_000
+            }
+            .rfc3339(),
+            "1970-01-01T00:00:00.5Z"
+        );
+        assert_eq!(
+            Timestamp {
+                seconds: -1,
+                nanos: 0
+            }
+            .sortable(),
+            "1969-12-31T23:59:59.000000000"
+        );
     }
 }

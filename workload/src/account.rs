@@ -29,7 +29,12 @@ pub struct Chain {
 impl Chain {
     /// A chain with the default names, and fee caps far above a young chain's base fee.
     pub fn new(id: &str) -> Self {
-        Self { id: id.into(), config: Arc::new(ChainConfig::braid()), fee_cap: 100_000_000_000, tip: 1_000_000_000 }
+        Self {
+            id: id.into(),
+            config: Arc::new(ChainConfig::braid()),
+            fee_cap: 100_000_000_000,
+            tip: 1_000_000_000,
+        }
     }
 }
 
@@ -62,15 +67,30 @@ pub struct EthCall {
 impl EthCall {
     /// A plain payment.
     pub fn pay(to: Address, value: u64) -> Self {
-        Self { to: Some(to), value: U256::from(value), data: Bytes::new(), gas: 21_000 }
+        Self {
+            to: Some(to),
+            value: U256::from(value),
+            data: Bytes::new(),
+            gas: 21_000,
+        }
     }
     /// A call without value.
     pub fn call(to: Address, data: impl Into<Bytes>, gas: u64) -> Self {
-        Self { to: Some(to), value: U256::ZERO, data: data.into(), gas }
+        Self {
+            to: Some(to),
+            value: U256::ZERO,
+            data: data.into(),
+            gas,
+        }
     }
     /// A creation.
     pub fn create(code: impl Into<Bytes>, gas: u64) -> Self {
-        Self { to: None, value: U256::ZERO, data: code.into(), gas }
+        Self {
+            to: None,
+            value: U256::ZERO,
+            data: code.into(),
+            gas,
+        }
     }
 }
 
@@ -82,7 +102,13 @@ impl Account {
     pub fn from_secret(secret: [u8; 32]) -> Self {
         let key = SigningKey::eth(&secret).expect("a private key");
         let ecdsa = k256::ecdsa::SigningKey::from_slice(&secret).expect("a private key");
-        Self { address: key.public().address(), key, ecdsa, number: 0, sequence: 0 }
+        Self {
+            address: key.public().address(),
+            key,
+            ecdsa,
+            number: 0,
+            sequence: 0,
+        }
     }
     /// The `i`th account of a load: keccak("braid workload" ‖ i) is its key.
     pub fn nth(i: u64) -> Self {
@@ -93,7 +119,10 @@ impl Account {
         (0..count).map(Self::nth).collect()
     }
     fn ecdsa(&self, hash: B256) -> Signature {
-        let (signature, parity) = self.ecdsa.sign_prehash_recoverable(hash.as_slice()).expect("32 bytes can be signed");
+        let (signature, parity) = self
+            .ecdsa
+            .sign_prehash_recoverable(hash.as_slice())
+            .expect("32 bytes can be signed");
         let bytes = signature.to_bytes();
         let (r, s) = bytes.split_at(32);
         Signature::new(U256::from_be_slice(r), U256::from_be_slice(s), parity.is_y_odd())
@@ -134,7 +163,11 @@ impl Account {
     /// Signs an authorization to run `code`'s code as this account (EIP-7702).
     pub fn authorize(&self, chain: &Chain, code: Address, nonce: u64) -> SignedAuthorization {
         let chain_id = U256::from(chain.config.evm_chain_id);
-        let authorization = Authorization { chain_id, address: code, nonce };
+        let authorization = Authorization {
+            chain_id,
+            address: code,
+            nonce,
+        };
         let signature = self.ecdsa(authorization.signature_hash());
         authorization.into_signed(signature)
     }
@@ -176,7 +209,11 @@ impl Account {
             gas_limit,
             ..Draft::default()
         };
-        let signing = SignFor { chain_id: chain.id.clone(), account_number: self.number, sequence };
+        let signing = SignFor {
+            chain_id: chain.id.clone(),
+            account_number: self.number,
+            sequence,
+        };
         sign_direct(&self.key, &signing, &draft).into()
     }
     /// Signs native messages at the next sequence.
@@ -193,7 +230,10 @@ impl Account {
             to_address: text(to),
             amount: vec![coin(chain, amount)],
         };
-        Any { type_url: "/cosmos.bank.v1beta1.MsgSend".into(), value: msg.encode_to_vec() }
+        Any {
+            type_url: "/cosmos.bank.v1beta1.MsgSend".into(),
+            value: msg.encode_to_vec(),
+        }
     }
     /// `MsgDelegate` from this account to the validator operated by `validator`.
     pub fn delegate(&self, chain: &Chain, validator: &Address, amount: u64) -> Any {
@@ -202,7 +242,10 @@ impl Account {
             validator_address: bech32_encode(&chain.config.valoper_prefix(), validator.as_slice()),
             amount: Some(coin(chain, amount)),
         };
-        Any { type_url: "/cosmos.staking.v1beta1.MsgDelegate".into(), value: msg.encode_to_vec() }
+        Any {
+            type_url: "/cosmos.staking.v1beta1.MsgDelegate".into(),
+            value: msg.encode_to_vec(),
+        }
     }
     /// `MsgUndelegate` from this account from the validator operated by `validator`.
     pub fn undelegate(&self, chain: &Chain, validator: &Address, amount: u64) -> Any {
@@ -211,10 +254,16 @@ impl Account {
             validator_address: bech32_encode(&chain.config.valoper_prefix(), validator.as_slice()),
             amount: Some(coin(chain, amount)),
         };
-        Any { type_url: "/cosmos.staking.v1beta1.MsgUndelegate".into(), value: msg.encode_to_vec() }
+        Any {
+            type_url: "/cosmos.staking.v1beta1.MsgUndelegate".into(),
+            value: msg.encode_to_vec(),
+        }
     }
 }
 
 fn coin(chain: &Chain, amount: u64) -> ProtoCoin {
-    ProtoCoin { denom: chain.config.base_denom.clone(), amount: amount.to_string() }
+    ProtoCoin {
+        denom: chain.config.base_denom.clone(),
+        amount: amount.to_string(),
+    }
 }

@@ -12,7 +12,9 @@ fn code(hex: &str) -> Vec<u8> {
 
 /// Creates a token whose whole `supply` is the creator's.
 pub fn token(supply: u128) -> Bytes {
-    [&code(TOKEN)[..], &U256::from(supply).to_be_bytes::<32>()].concat().into()
+    [&code(TOKEN)[..], &U256::from(supply).to_be_bytes::<32>()]
+        .concat()
+        .into()
 }
 
 /// Creates a probe.

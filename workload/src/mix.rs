@@ -25,9 +25,25 @@ pub struct Weights {
 
 impl Weights {
     /// A bit of everything.
-    pub const ALL: Self = Self { pay: 5, hot: 3, token: 4, probe: 6, bank: 4, stake: 2, invalid: 2 };
+    pub const ALL: Self = Self {
+        pay: 5,
+        hot: 3,
+        token: 4,
+        probe: 6,
+        bank: 4,
+        stake: 2,
+        invalid: 2,
+    };
     /// What a network is loaded with: nothing that is refused for certain.
-    pub const LOAD: Self = Self { pay: 6, hot: 2, token: 5, probe: 2, bank: 4, stake: 0, invalid: 0 };
+    pub const LOAD: Self = Self {
+        pay: 6,
+        hot: 2,
+        token: 5,
+        probe: 2,
+        bank: 4,
+        stake: 0,
+        invalid: 0,
+    };
 }
 
 /// A source of blocks.
@@ -72,7 +88,13 @@ impl Mix {
         let mut txs = vec![
             creator.eth(&chain, &EthCall::create(contracts::token(1 << 100), 1_000_000)),
             creator.eth(&chain, &EthCall::create(contracts::probe(), 2_000_000)),
-            creator.eth(&chain, &EthCall { gas: 50_000, ..EthCall::pay(probe, 1_000_000_000) }),
+            creator.eth(
+                &chain,
+                &EthCall {
+                    gas: 50_000,
+                    ..EthCall::pay(probe, 1_000_000_000)
+                },
+            ),
         ];
         for owner in owners {
             let drip = input("drip(address,uint256)", &[word(&owner), U256::from(1_000_000)]);
@@ -91,7 +113,11 @@ impl Mix {
         let total = w.pay + w.hot + w.token + w.probe + w.bank + w.stake + w.invalid;
         let mut pick = self.random.next() % total;
         // A few senders send often, so that runs of one sender come up.
-        let from = if self.random.chance(1, 3) { self.random.below(3) } else { self.random.below(self.accounts.len()) };
+        let from = if self.random.chance(1, 3) {
+            self.random.below(3)
+        } else {
+            self.random.below(self.accounts.len())
+        };
         let from = from.min(self.accounts.len() - 1);
         let mut below = |part: u64| {
             let hit = pick < part;
@@ -107,7 +133,11 @@ impl Mix {
         } else if below(w.token) {
             let to = self.someone();
             // One in eight asks for more than there is, and reverts.
-            let value = if self.random.chance(1, 8) { u64::MAX } else { self.random.next() % 100 };
+            let value = if self.random.chance(1, 8) {
+                u64::MAX
+            } else {
+                self.random.next() % 100
+            };
             let call = EthCall::call(self.token, contracts::transfer(&to, value), 100_000);
             self.accounts[from].eth(&self.chain, &call)
         } else if below(w.probe) {
@@ -136,7 +166,10 @@ impl Mix {
     fn pay(&mut self, from: usize) -> Bytes {
         let to = self.someone();
         let value = self.random.next() % 10_000;
-        let call = EthCall { gas: 30_000, ..EthCall::pay(to, value) };
+        let call = EthCall {
+            gas: 30_000,
+            ..EthCall::pay(to, value)
+        };
         if self.random.chance(1, 4) {
             let account = &mut self.accounts[from];
             let tx = account.legacy_at(&self.chain, account.sequence, &call);
@@ -164,14 +197,23 @@ impl Mix {
             9 => (input("kill(address)", &[who]), 0, 150_000),
             _ => (input("environment()", &[]), 0, 120_000),
         };
-        let call = EthCall { to: Some(self.probe), value: n(value), data, gas };
+        let call = EthCall {
+            to: Some(self.probe),
+            value: n(value),
+            data,
+            gas,
+        };
         self.accounts[from].eth(&self.chain, &call)
     }
 
     fn bank(&mut self, from: usize) -> Bytes {
         let to = self.someone();
         // One in eight sends more than it has: the message fails, fee and sequence stay.
-        let amount = if self.random.chance(1, 8) { u64::MAX } else { 1 + self.random.next() % 1000 };
+        let amount = if self.random.chance(1, 8) {
+            u64::MAX
+        } else {
+            1 + self.random.next() % 1000
+        };
         let chain = self.chain.clone();
         let account = &mut self.accounts[from];
         let mut messages = vec![account.send(&chain, &to, amount)];
@@ -206,11 +248,34 @@ impl Mix {
         match self.random.below(8) {
             0 => wrap(account.eth_at(&chain, next + 1, &pay)),
             1 => wrap(account.eth_at(&chain, next.saturating_sub(1), &pay)),
-            2 => wrap(account.eth_at(&chain, next, &EthCall { value: U256::MAX >> 1, ..pay })),
+            2 => wrap(account.eth_at(
+                &chain,
+                next,
+                &EthCall {
+                    value: U256::MAX >> 1,
+                    ..pay
+                },
+            )),
             3 => wrap(account.eth_at(&chain, next, &EthCall { gas: 20_000, ..pay })),
-            4 => wrap(account.eth_at(&Chain { fee_cap: 1, tip: 0, ..chain.clone() }, next, &pay)),
+            4 => wrap(account.eth_at(
+                &Chain {
+                    fee_cap: 1,
+                    tip: 0,
+                    ..chain.clone()
+                },
+                next,
+                &pay,
+            )),
             5 => account.native_at(&chain, next + 2, vec![account.send(&chain, &to, 1)], 200_000),
-            6 => account.native_at(&Chain { id: "other-1".into(), ..chain.clone() }, next, vec![account.send(&chain, &to, 1)], 200_000),
+            6 => account.native_at(
+                &Chain {
+                    id: "other-1".into(),
+                    ..chain.clone()
+                },
+                next,
+                vec![account.send(&chain, &to, 1)],
+                200_000,
+            ),
             _ => Bytes::from(self.random.next().to_be_bytes().to_vec()),
         }
     }

@@ -10,7 +10,10 @@ impl Random {
         Self(seed)
     }
     /// The next number.
-    #[allow(clippy::should_implement_trait, reason = "a sequence without an end is no iterator")]
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "a sequence without an end is no iterator"
+    )]
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -20,7 +23,11 @@ impl Random {
     }
     /// A number below `end`; 0 where `end` is 0.
     pub fn below(&mut self, end: usize) -> usize {
-        if end == 0 { 0 } else { (self.next() % end as u64) as usize }
+        if end == 0 {
+            0
+        } else {
+            (self.next() % end as u64) as usize
+        }
     }
     /// True in `n` of `of` cases.
     pub fn chance(&mut self, n: u64, of: u64) -> bool {

@@ -365,7 +365,9 @@ mod tests {
     #[test]
     fn a_simulation_takes_a_key_in_either_form_and_no_other() {
         // The generator: a point that both kinds of key may be.
-        let x = "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798".parse::<types::B256>().unwrap();
+        let x = "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"
+            .parse::<types::B256>()
+            .unwrap();
         let mut point = [2; 33];
         point[1..].copy_from_slice(x.as_slice());
         let (cosmos, eth) = (PublicKey::Secp256k1(point), PublicKey::EthSecp256k1(point));

@@ -936,12 +936,25 @@ fn signatures_and_checks_can_be_shared_between_threads() {
 #[test]
 fn a_genesis_transaction_is_free_and_signed_for_account_zero() {
     let mut chain = Chain::new();
-    let free = Draft { fee: vec![], ..draft(vec![send(&at(2), &at(1), &[coin(1, "gold")])]) };
-    let signing = SignFor { account_number: 0, ..chain.signing(2) };
+    let free = Draft {
+        fee: vec![],
+        ..draft(vec![send(&at(2), &at(1), &[coin(1, "gold")])])
+    };
+    let signing = SignFor {
+        account_number: 0,
+        ..chain.signing(2)
+    };
     let bytes = x_auth::sign_direct(&key(2), &signing, &free);
     assert_eq!(chain.refusal(bytes.clone()).1, 13, "not free later");
     chain.run_as(bytes, Purpose::Genesis).0.result.unwrap();
-    let signing = SignFor { account_number: 2, ..chain.signing(2) };
+    let signing = SignFor {
+        account_number: 2,
+        ..chain.signing(2)
+    };
     let (delivered, _) = chain.run_as(x_auth::sign_direct(&key(2), &signing, &free), Purpose::Genesis);
-    assert!(matches!(delivered.result, Err(Error::Rejected { code: 4, .. })), "{:?}", delivered.result);
+    assert!(
+        matches!(delivered.result, Err(Error::Rejected { code: 4, .. })),
+        "{:?}",
+        delivered.result
+    );
 }

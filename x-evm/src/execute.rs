@@ -110,7 +110,9 @@ pub fn execute(
 }
 
 fn died(changes: &EvmState, who: &Address) -> bool {
-    changes.get(who).is_some_and(revm::state::Account::is_selfdestructed)
+    changes
+        .get(who)
+        .is_some_and(revm::state::Account::is_selfdestructed)
 }
 
 fn overflow() -> StateError {

@@ -72,7 +72,10 @@ pub fn system_call(
         return Ok(None);
     }
     let output = ran.result.output().map_or_else(Bytes::new, revert::bytes);
-    Ok(Some((output, writes::of_changes(view, env, &ran.state, None, None)?)))
+    Ok(Some((
+        output,
+        writes::of_changes(view, env, &ran.state, None, None)?,
+    )))
 }
 
 impl Module for Evm {

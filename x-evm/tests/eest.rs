@@ -1,5 +1,8 @@
 //! Ethereum's execution-spec state tests (`state_test` fixtures), where `BRAID_EEST` names a folder of them.
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
 
 mod common;
 

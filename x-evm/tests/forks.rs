@@ -1,5 +1,8 @@
 //! Rules of forks before the chain's own, which real blocks and state tests need.
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
 
 mod common;
 

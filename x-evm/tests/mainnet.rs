@@ -1,5 +1,8 @@
 //! A few small real blocks; `cargo xtask blocks` runs them all.
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
 
 use executor::{Parallel, Serial};
 use std::io::Read;

@@ -13,9 +13,14 @@ pub(crate) fn tracked(root: &Path) -> Result<Vec<PathBuf>> {
         return Ok(paths);
     }
     let mut git = Command::new("git");
-    git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).current_dir(root);
+    git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+        .current_dir(root);
     let output = git.output().context("run git: the list of files comes from it")?;
-    ensure!(output.status.success(), "{git:?}: {}", String::from_utf8_lossy(&output.stderr).trim());
+    ensure!(
+        output.status.success(),
+        "{git:?}: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
     let text = String::from_utf8(output.stdout).context("file names are UTF-8")?;
     let mut paths: Vec<PathBuf> = text.split_terminator('\0').map(PathBuf::from).collect();
     // A file that was deleted and not yet committed is still listed.
@@ -26,11 +31,14 @@ pub(crate) fn tracked(root: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn walk(root: &Path, folder: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
-    let entries = std::fs::read_dir(root.join(folder)).with_context(|| format!("read {}", folder.display()))?;
+    let entries =
+        std::fs::read_dir(root.join(folder)).with_context(|| format!("read {}", folder.display()))?;
     for entry in entries {
         let entry = entry?;
         let path = folder.join(entry.file_name());
-        let built = ["target", ".tools", "node_modules"].iter().any(|b| path.ends_with(b));
+        let built = ["target", ".tools", "node_modules"]
+            .iter()
+            .any(|b| path.ends_with(b));
         let kind = entry.file_type()?;
         if kind.is_dir() && !built {
             walk(root, &path, paths)?;
@@ -119,7 +127,12 @@ mod tests {
 
     #[test]
     fn test_files_are_known_by_their_folder() {
-        for path in ["a/tests/b.rs", "a/src/tests/b.rs", "a/src/tests.rs", "a/examples/b.rs"] {
+        for path in [
+            "a/tests/b.rs",
+            "a/src/tests/b.rs",
+            "a/src/tests.rs",
+            "a/examples/b.rs",
+        ] {
             assert!(is_test_file(Path::new(path)), "{path}");
         }
         assert!(!is_test_file(Path::new("testnet/src/lib.rs")));

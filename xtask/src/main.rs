@@ -46,7 +46,10 @@ enum Command {
 /// The checkout that this program was built in.
 fn root() -> PathBuf {
     let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
-    xtask.parent().expect("xtask lies in the checkout's root").to_path_buf()
+    xtask
+        .parent()
+        .expect("xtask lies in the checkout's root")
+        .to_path_buf()
 }
 
 fn main() -> ExitCode {

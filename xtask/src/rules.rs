@@ -18,21 +18,42 @@ type Broken = Vec<String>;
 type Rule = (&'static str, fn(&Path) -> Result<Broken>);
 
 const RULES: &[Rule] = &[
-    ("a crate's sentence is the same in README.md, its first line and its description", |root| {
-        sentences::check(root, &workspace::read(root)?)
+    (
+        "a crate's sentence is the same in README.md, its first line and its description",
+        |root| sentences::check(root, &workspace::read(root)?),
+    ),
+    ("arrows between crates only go down", |root| {
+        Ok(arrows::levels(&workspace::read(root)?))
     }),
-    ("arrows between crates only go down", |root| Ok(arrows::levels(&workspace::read(root)?))),
-    ("the executor knows neither modules nor the EVM", |root| Ok(arrows::executor(&workspace::read(root)?))),
-    ("what only one crate may know, only that crate knows", |root| Ok(arrows::sole_users(&workspace::read(root)?))),
-    ("test-only crates stay out of the node", |root| Ok(arrows::test_only(&workspace::read(root)?))),
-    ("no network, clock, file, randomness, float or hash order in app and below", sources::state_machine),
+    ("the executor knows neither modules nor the EVM", |root| {
+        Ok(arrows::executor(&workspace::read(root)?))
+    }),
+    ("what only one crate may know, only that crate knows", |root| {
+        Ok(arrows::sole_users(&workspace::read(root)?))
+    }),
+    ("test-only crates stay out of the node", |root| {
+        Ok(arrows::test_only(&workspace::read(root)?))
+    }),
+    (
+        "no network, clock, file, randomness, float or hash order in app and below",
+        sources::state_machine,
+    ),
     ("no global mutable state in app and below", sources::globals),
-    ("no test is ignored and nothing is left to be written", sources::unfinished),
-    ("clippy.toml bans what could make nodes disagree, in every crate of the state machine", |root| {
-        bans::check(root, &workspace::read(root)?)
+    (
+        "no test is ignored and nothing is left to be written",
+        sources::unfinished,
+    ),
+    (
+        "clippy.toml bans what could make nodes disagree, in every crate of the state machine",
+        |root| bans::check(root, &workspace::read(root)?),
+    ),
+    ("there is one prost, 0.13", |root| {
+        lock::check(&std::fs::read_to_string(root.join("Cargo.lock"))?)
     }),
-    ("there is one prost, 0.13", |root| lock::check(&std::fs::read_to_string(root.join("Cargo.lock"))?)),
-    ("ARCHITECTURE.md and README.md name only files and tests that are there", map::check),
+    (
+        "ARCHITECTURE.md and README.md name only files and tests that are there",
+        map::check,
+    ),
     ("no file names a place on somebody's machine", words::check),
 ];
 
@@ -65,7 +86,12 @@ mod tests {
     fn the_house_rules_hold() {
         let broken: Vec<String> = RULES
             .iter()
-            .flat_map(|(name, rule)| rule(&crate::root()).unwrap().into_iter().map(move |b| format!("{name}: {b}")))
+            .flat_map(|(name, rule)| {
+                rule(&crate::root())
+                    .unwrap()
+                    .into_iter()
+                    .map(move |b| format!("{name}: {b}"))
+            })
             .collect();
         assert!(broken.is_empty(), "\n{}", broken.join("\n"));
     }

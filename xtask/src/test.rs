@@ -18,8 +18,13 @@ pub(crate) struct Args {
 pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     let tools = tools::install(root)?;
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(arguments(&args.cargo)).current_dir(root).stdout(Stdio::piped());
-    cargo.env("PATH", path(&tools)?).env("BRAID_COMETBFT", &tools.cometbft);
+    cargo
+        .args(arguments(&args.cargo))
+        .current_dir(root)
+        .stdout(Stdio::piped());
+    cargo
+        .env("PATH", path(&tools)?)
+        .env("BRAID_COMETBFT", &tools.cometbft);
     if let Some(folder) = eest(root)? {
         cargo.env("BRAID_EEST", folder);
     }
@@ -53,7 +58,10 @@ fn arguments(given: &[String]) -> Vec<String> {
         None => (given, &[][..]),
     };
     let mut all = vec!["test".to_owned()];
-    if !cargo.iter().any(|a| a == "-p" || a.starts_with("--package") || a == "--workspace") {
+    if !cargo
+        .iter()
+        .any(|a| a == "-p" || a.starts_with("--package") || a == "--workspace")
+    {
         all.push("--workspace".into());
     }
     all.push("--no-fail-fast".into());
@@ -75,7 +83,8 @@ fn path(tools: &tools::Tools) -> Result<OsString> {
 /// The specification's state tests, unpacked beside the tools; `None` where the vectors are absent. Those tests then
 /// say that they were skipped.
 fn eest(root: &Path) -> Result<Option<PathBuf>> {
-    let vectors = std::env::var_os("BRAID_VECTORS").map_or_else(|| root.join("../shared/vectors"), PathBuf::from);
+    let vectors =
+        std::env::var_os("BRAID_VECTORS").map_or_else(|| root.join("../shared/vectors"), PathBuf::from);
     let archive = vectors.join("eest-state.tar.xz");
     if !archive.is_file() {
         return Ok(None);
@@ -125,7 +134,10 @@ impl Tally {
         if !self.quiet {
             return Some(line);
         }
-        if let Some(name) = line.strip_prefix("---- ").and_then(|l| l.strip_suffix(" stdout ----")) {
+        if let Some(name) = line
+            .strip_prefix("---- ")
+            .and_then(|l| l.strip_suffix(" stdout ----"))
+        {
             name.clone_into(&mut self.speaker);
         } else if line.trim_start().starts_with("skipped") {
             self.skipped.push(format!("{}: {}", self.speaker, line.trim()));
@@ -157,7 +169,10 @@ mod tests {
     #[test]
     fn everything_is_tested_unless_a_crate_is_named() {
         let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-        assert_eq!(arguments(&[]), words("test --workspace --no-fail-fast -- --show-output"));
+        assert_eq!(
+            arguments(&[]),
+            words("test --workspace --no-fail-fast -- --show-output")
+        );
         assert_eq!(
             arguments(&words("-p store name -- --exact")),
             words("test --no-fail-fast -p store name -- --show-output --exact")

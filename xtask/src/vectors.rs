@@ -21,7 +21,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         for why in outcome.failures.iter().take(SHOWN_MAX) {
             println!("{}: {why}", file.display());
         }
-        println!("{}: {} held, {} did not", file.display(), outcome.passed, outcome.failures.len());
+        println!(
+            "{}: {} held, {} did not",
+            file.display(),
+            outcome.passed,
+            outcome.failures.len()
+        );
         passed += outcome.passed;
         failed += outcome.failures.len();
     }

@@ -16,17 +16,28 @@ pub fn chain() -> Chain {
 }
 
 pub fn executor(threads: usize) -> AnyExecutor {
-    if threads == 0 { AnyExecutor::Serial } else { AnyExecutor::new("parallel", threads).unwrap() }
+    if threads == 0 {
+        AnyExecutor::Serial
+    } else {
+        AnyExecutor::new("parallel", threads).unwrap()
+    }
 }
 
 /// Several transactions under way at a time, in an order drawn from a seed: a conflict shows, however busy the machine.
 pub fn shuffled(seed: u64) -> AnyExecutor {
-    let faults = executor::Faults { shuffle: Some(seed), ..executor::Faults::default() };
+    let faults = executor::Faults {
+        shuffle: Some(seed),
+        ..executor::Faults::default()
+    };
     AnyExecutor::Parallel(executor::Parallel::new(1).with_faults(faults))
 }
 
 pub fn options(threads: usize) -> Options {
-    Options { executor: Arc::new(executor(threads)), sender_cache: 10_000, call_gas_cap: 50_000_000 }
+    Options {
+        executor: Arc::new(executor(threads)),
+        sender_cache: 10_000,
+        call_gas_cap: 50_000_000,
+    }
 }
 
 /// Operators of the genesis validators.
@@ -50,7 +61,10 @@ pub fn genesis_of(accounts: &[Account], operators: Vec<Address>, max_gas: i64) -
         config: (*config).clone(),
         accounts: accounts
             .iter()
-            .map(|a| GenesisAccount { address: a.address, coins: vec![coin(one() * U256::from(1000))] })
+            .map(|a| GenesisAccount {
+                address: a.address,
+                coins: vec![coin(one() * U256::from(1000))],
+            })
             .collect(),
         validators: operators
             .into_iter()
@@ -60,9 +74,16 @@ pub fn genesis_of(accounts: &[Account], operators: Vec<Address>, max_gas: i64) -
     };
     InitChain {
         chain_id: CHAIN_ID.into(),
-        time: Timestamp { seconds: 1_700_000_000, nanos: 0 },
+        time: Timestamp {
+            seconds: 1_700_000_000,
+            nanos: 0,
+        },
         initial_height: 1,
-        params: ConsensusParams { max_bytes: 22_020_096, max_gas, app_version: 1 },
+        params: ConsensusParams {
+            max_bytes: 22_020_096,
+            max_gas,
+            app_version: 1,
+        },
         validators: Vec::new(),
         app_state: serde_json::to_vec(&app_state(&spec).unwrap()).unwrap().into(),
     }
@@ -101,15 +122,28 @@ impl Node {
 
 impl<S: state::CommitStore> Node<S> {
     pub fn over(store: S, genesis: &InitChain, executor: AnyExecutor) -> Self {
-        let app = App::open(store, Options { executor: Arc::new(executor), ..options(0) }).unwrap();
+        let app = App::open(
+            store,
+            Options {
+                executor: Arc::new(executor),
+                ..options(0)
+            },
+        )
+        .unwrap();
         app.init_chain(genesis).unwrap();
-        Self { app, height: genesis.initial_height - 1 }
+        Self {
+            app,
+            height: genesis.initial_height - 1,
+        }
     }
     pub fn block(&self, txs: Vec<Bytes>) -> Block {
         let height = self.height + 1;
         Block {
             height,
-            time: Timestamp { seconds: 1_700_000_000 + 5 * height as i64, nanos: 7 },
+            time: Timestamp {
+                seconds: 1_700_000_000 + 5 * height as i64,
+                nanos: 7,
+            },
             hash: keccak256(height.to_be_bytes()),
             proposer: x_staking::consensus_address(&key(1)),
             txs,
@@ -134,7 +168,12 @@ impl<S: state::CommitStore> Node<S> {
 
 /// Everything of a block that consensus or clients see, but for how the work went.
 pub fn seen(done: &Finalized) -> impl PartialEq + std::fmt::Debug + use<> {
-    (done.app_hash, done.results.clone(), done.events.clone(), done.validator_updates.clone())
+    (
+        done.app_hash,
+        done.results.clone(),
+        done.events.clone(),
+        done.validator_updates.clone(),
+    )
 }
 
 pub fn mix(seed: u64, count: u64) -> (InitChain, Mix) {

@@ -12,24 +12,50 @@ const GAS: i64 = 60_000_000;
 /// A native transaction around an Ethereum message.
 fn nested(account: &Account) -> Bytes {
     let inner = account.eth_at(&chain(), 0, &EthCall::pay(Address::repeat_byte(9), 1));
-    let message = x_evm::MsgEthereumTx { from: Bytes::copy_from_slice(account.address.as_slice()), raw: inner.raw.clone() };
+    let message = x_evm::MsgEthereumTx {
+        from: Bytes::copy_from_slice(account.address.as_slice()),
+        raw: inner.raw.clone(),
+    };
     let value = prost::Message::encode_to_vec(&message);
-    account.native_at(&chain(), 0, vec![Any { type_url: x_evm::MSG_TYPE.into(), value }], 300_000)
+    account.native_at(
+        &chain(),
+        0,
+        vec![Any {
+            type_url: x_evm::MSG_TYPE.into(),
+            value,
+        }],
+        300_000,
+    )
 }
 
 #[test]
 fn a_block_of_anything_is_executed() {
     let mut accounts = accounts(3);
-    let mut nodes = [Node::start(&genesis(&accounts, 1, GAS), 0), Node::start(&genesis(&accounts, 1, GAS), 4)];
+    let mut nodes = [
+        Node::start(&genesis(&accounts, 1, GAS), 0),
+        Node::start(&genesis(&accounts, 1, GAS), 4),
+    ];
     let chain = chain();
     let good = accounts[0].eth(&chain, &EthCall::pay(Address::repeat_byte(9), 1));
-    let unknown = Any { type_url: "/cosmos.gov.v1.MsgVote".into(), value: vec![1, 2, 3] };
+    let unknown = Any {
+        type_url: "/cosmos.gov.v1.MsgVote".into(),
+        value: vec![1, 2, 3],
+    };
     let blob = {
         // EIP-4844's type byte before what is otherwise a transaction.
-        let mut raw = accounts[1].eth_at(&chain, 0, &EthCall::pay(Address::ZERO, 1)).raw.to_vec();
+        let mut raw = accounts[1]
+            .eth_at(&chain, 0, &EthCall::pay(Address::ZERO, 1))
+            .raw
+            .to_vec();
         raw[0] = 3;
-        let message = x_evm::MsgEthereumTx { from: Bytes::copy_from_slice(accounts[1].address.as_slice()), raw: raw.into() };
-        let any = Any { type_url: x_evm::MSG_TYPE.into(), value: prost::Message::encode_to_vec(&message) };
+        let message = x_evm::MsgEthereumTx {
+            from: Bytes::copy_from_slice(accounts[1].address.as_slice()),
+            raw: raw.into(),
+        };
+        let any = Any {
+            type_url: x_evm::MSG_TYPE.into(),
+            value: prost::Message::encode_to_vec(&message),
+        };
         accounts[1].native_at(&chain, 0, vec![any], 300_000)
     };
     let bad: Vec<Bytes> = vec![
@@ -41,8 +67,23 @@ fn a_block_of_anything_is_executed() {
         blob,
         accounts[1].native_at(&chain, 0, vec![unknown], 300_000),
         accounts[1].native_at(&chain, 0, Vec::new(), 300_000),
-        accounts[1].native_at(&chain, u64::MAX, vec![accounts[1].send(&chain, &Address::ZERO, 1)], u64::MAX),
-        x_evm::wrap(&accounts[1].eth_at(&chain, u64::MAX, &EthCall { gas: u64::MAX, ..EthCall::pay(Address::ZERO, 1) }), &chain.config),
+        accounts[1].native_at(
+            &chain,
+            u64::MAX,
+            vec![accounts[1].send(&chain, &Address::ZERO, 1)],
+            u64::MAX,
+        ),
+        x_evm::wrap(
+            &accounts[1].eth_at(
+                &chain,
+                u64::MAX,
+                &EthCall {
+                    gas: u64::MAX,
+                    ..EthCall::pay(Address::ZERO, 1)
+                },
+            ),
+            &chain.config,
+        ),
     ];
     let mut txs = bad.clone();
     txs.push(good);
@@ -50,12 +91,22 @@ fn a_block_of_anything_is_executed() {
     for node in &mut nodes {
         let block = Block {
             proposer: Address::repeat_byte(0x77),
-            votes: vec![Vote { validator: Address::repeat_byte(0x66), power: i64::MAX, absent: true }; 3],
+            votes: vec![
+                Vote {
+                    validator: Address::repeat_byte(0x66),
+                    power: i64::MAX,
+                    absent: true
+                };
+                3
+            ],
             ..node.block(txs.clone())
         };
         for (i, tx) in bad.iter().enumerate() {
             // The last one's bytes are in order: what is wrong with it is a result (rule 13).
-            let accepted = node.app.process_proposal(&Block { txs: vec![tx.clone()], ..block.clone() });
+            let accepted = node.app.process_proposal(&Block {
+                txs: vec![tx.clone()],
+                ..block.clone()
+            });
             assert_eq!(accepted.is_ok(), i + 1 == bad.len(), "{i}: {accepted:?}");
             assert_ne!(node.app.check_tx(tx, app::CheckKind::New).code, 0);
         }
@@ -63,11 +114,17 @@ fn a_block_of_anything_is_executed() {
         node.app.commit().unwrap();
         node.height += 1;
         for (i, result) in done.results[..bad.len()].iter().enumerate() {
-            assert!(result.code != 0 && result.gas_used == 0 && !result.log.is_empty(), "{i}: {result:?}");
+            assert!(
+                result.code != 0 && result.gas_used == 0 && !result.log.is_empty(),
+                "{i}: {result:?}"
+            );
         }
         assert_eq!(done.results[bad.len()].code, 0);
         let stored = node.app.block(1).unwrap().unwrap();
-        assert_eq!((stored.header.beneficiary, stored.txs.len()), (Address::ZERO, txs.len()));
+        assert_eq!(
+            (stored.header.beneficiary, stored.txs.len()),
+            (Address::ZERO, txs.len())
+        );
         assert_eq!(stored.evm_receipts().count(), 1);
         node.run(Vec::new());
         seen.push((done.results, done.app_hash));
@@ -81,7 +138,10 @@ fn code_sees_what_the_header_says() {
     let mut node = Node::start(&genesis(&accounts, 2, GAS), 2);
     // Logs BLOCKHASH(NUMBER-1), PREVRANDAO, COINBASE, TIMESTAMP, GASLIMIT, BASEFEE, NUMBER.
     let code = "60014303405f524460205241604052426060524560805248 60a0524360c05260e05fa000".replace(' ', "");
-    let code: Vec<u8> = (0..code.len()).step_by(2).map(|i| u8::from_str_radix(&code[i..i + 2], 16).unwrap()).collect();
+    let code: Vec<u8> = (0..code.len())
+        .step_by(2)
+        .map(|i| u8::from_str_radix(&code[i..i + 2], 16).unwrap())
+        .collect();
     let mut parent = node.app.block(0).unwrap().unwrap();
     for height in 1..=4u64 {
         let tx = accounts[0].eth(&chain(), &EthCall::create(code.clone(), 200_000));
@@ -102,10 +162,16 @@ fn code_sees_what_the_header_says() {
         assert_eq!(words, want, "height {height}");
         // The header says the same, and a root of EIP-4788: the parent's CometBFT hash, zero at first.
         assert_eq!((header.mix_hash, header.beneficiary), (random, operators(1)[0]));
-        assert_eq!((header.timestamp, header.gas_limit, header.number), (1_700_000_000 + 5 * height, GAS as u64, height));
+        assert_eq!(
+            (header.timestamp, header.gas_limit, header.number),
+            (1_700_000_000 + 5 * height, GAS as u64, height)
+        );
         assert_eq!(header.parent_beacon_block_root, Some(parent.comet_hash));
         assert_eq!(parent.comet_hash.is_zero(), height == 1);
-        assert_eq!((header.state_root.0, block.hash), (node.app.info().unwrap().version.root, header.hash_slow()));
+        assert_eq!(
+            (header.state_root.0, block.hash),
+            (node.app.info().unwrap().version.root, header.hash_slow())
+        );
         parent = block;
     }
 }
@@ -135,11 +201,17 @@ fn an_ethereum_header_is_recomputed_by_any_client() {
     });
     assert_eq!((header.receipts_root, header.gas_used), (root, used));
     let mut bloom = x_evm::Bloom::default();
-    block.evm_receipts().flat_map(|r| &r.logs).for_each(|log| bloom.accrue_log(log));
+    block
+        .evm_receipts()
+        .flat_map(|r| &r.logs)
+        .for_each(|log| bloom.accrue_log(log));
     assert!(header.logs_bloom == bloom && !bloom.is_zero());
     assert_eq!(header.withdrawals_root, Some(alloy_consensus::EMPTY_ROOT_HASH));
     assert_eq!((header.blob_gas_used, header.excess_blob_gas), (Some(0), Some(0)));
-    assert_eq!((header.difficulty, header.nonce.0, header.extra_data.len()), (U256::ZERO, [0; 8], 0));
+    assert_eq!(
+        (header.difficulty, header.nonce.0, header.extra_data.len()),
+        (U256::ZERO, [0; 8], 0)
+    );
     let sha = "0xe3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     assert_eq!(header.requests_hash, Some(sha.parse::<B256>().unwrap()));
 }
@@ -161,31 +233,69 @@ fn native_transactions_are_not_in_the_ethereum_block() {
     assert!(done.results.iter().all(|r| r.code == 0), "{:?}", done.results);
     let native: u64 = done.results[1..4].iter().map(|r| r.gas_used).sum();
     assert!(native > 100_000);
-    let places: Vec<_> = block.evm_receipts().map(|r| (r.index, r.cumulative_gas_used)).collect();
+    let places: Vec<_> = block
+        .evm_receipts()
+        .map(|r| (r.index, r.cumulative_gas_used))
+        .collect();
     assert_eq!(places, [(0, 21_000), (1, 42_000)]);
     assert_eq!(block.header.gas_used, 42_000);
     // The base fee follows the header alone.
     let parent = &block.header;
-    let want = calc_next_block_base_fee(42_000, parent.gas_limit, parent.base_fee_per_gas.unwrap(), BaseFeeParams::ethereum());
-    assert_eq!(node.app.next_base_fee().unwrap(), U256::from(want.max(1_000_000_000)));
+    let want = calc_next_block_base_fee(
+        42_000,
+        parent.gas_limit,
+        parent.base_fee_per_gas.unwrap(),
+        BaseFeeParams::ethereum(),
+    );
+    assert_eq!(
+        node.app.next_base_fee().unwrap(),
+        U256::from(want.max(1_000_000_000))
+    );
     // And natives take room from what comes behind them: what is left is 600,000 less what they used.
     let send = accounts[1].send(&chain, &to, 1);
-    let big = EthCall { gas: 600_000 - native / 3 + 1, ..EthCall::pay(to, 1) };
-    let txs = vec![accounts[1].native(&chain, vec![send], 150_000), accounts[2].eth(&chain, &big)];
+    let big = EthCall {
+        gas: 600_000 - native / 3 + 1,
+        ..EthCall::pay(to, 1)
+    };
+    let txs = vec![
+        accounts[1].native(&chain, vec![send], 150_000),
+        accounts[2].eth(&chain, &big),
+    ];
     let (done, block) = node.run(txs);
-    assert_eq!((done.results[1].code, done.results[1].gas_used), (11, 0), "{:?}", done.results);
-    assert_eq!((block.header.gas_used, block.header.transactions_root), (0, alloy_consensus::EMPTY_ROOT_HASH));
+    assert_eq!(
+        (done.results[1].code, done.results[1].gas_used),
+        (11, 0),
+        "{:?}",
+        done.results
+    );
+    assert_eq!(
+        (block.header.gas_used, block.header.transactions_root),
+        (0, alloy_consensus::EMPTY_ROOT_HASH)
+    );
     // A limit above the block's has no room anywhere.
     let send = accounts[1].send(&chain, &to, 1);
     let wide = accounts[1].native_at(&chain, accounts[1].sequence, vec![send], 600_001);
     let (done, _) = node.run(vec![wide]);
-    assert_eq!((done.results[0].code, done.results[0].gas_used), (11, 0), "{:?}", done.results);
+    assert_eq!(
+        (done.results[0].code, done.results[0].gas_used),
+        (11, 0),
+        "{:?}",
+        done.results
+    );
     assert_eq!(node.sequence(&accounts[1].address), accounts[1].sequence);
     // At least the base fee a gas, or refused.
-    let cheap = workload::Chain { fee_cap: 999_999_999, ..chain.clone() };
+    let cheap = workload::Chain {
+        fee_cap: 999_999_999,
+        ..chain.clone()
+    };
     let send = accounts[1].send(&chain, &to, 1);
     let (done, _) = node.run(vec![accounts[1].native(&cheap, vec![send], 150_000)]);
-    assert_eq!((done.results[0].code, done.results[0].gas_used), (13, 0), "{:?}", done.results);
+    assert_eq!(
+        (done.results[0].code, done.results[0].gas_used),
+        (13, 0),
+        "{:?}",
+        done.results
+    );
 }
 
 #[test]
@@ -194,7 +304,10 @@ fn what_has_no_room_is_not_run() {
     let chain = chain();
     // Runs until its gas is gone: JUMPDEST PUSH0 JUMP.
     let burn = EthCall::create(vec![0x5b, 0x5f, 0x56], 2_000_000);
-    let txs: Vec<_> = accounts.iter().map(|a| x_evm::wrap(&a.eth_at(&chain, 0, &burn), &chain.config)).collect();
+    let txs: Vec<_> = accounts
+        .iter()
+        .map(|a| x_evm::wrap(&a.eth_at(&chain, 0, &burn), &chain.config))
+        .collect();
     let mut seen = Vec::new();
     for threads in [0, 1, 4] {
         let mut node = Node::start(&genesis(&accounts, 1, 5_000_000), threads);
@@ -204,7 +317,11 @@ fn what_has_no_room_is_not_run() {
         assert!(ran[0] && ran[1] && done.results[2].code == 11);
         assert_eq!(block.header.gas_used, 4_000_000);
         // Several workers may have begun more by then.
-        assert!(threads > 1 || done.stats.executions == 2, "{threads} threads: {:?}", done.stats);
+        assert!(
+            threads > 1 || done.stats.executions == 2,
+            "{threads} threads: {:?}",
+            done.stats
+        );
         // Gas that nobody uses fills no block: CheckTx says what is expected.
         let next = x_evm::wrap(&accounts[9].eth_at(&chain, 0, &burn), &chain.config);
         let checked = node.app.check_tx(&next, app::CheckKind::New);
@@ -223,7 +340,12 @@ fn a_proposal_of_refunded_gas_is_accepted() {
     let txs: Vec<_> = accounts[..10]
         .iter()
         .map(|a| {
-            let call = EthCall { to: Some(Address::repeat_byte(9)), value: U256::ZERO, data: Bytes::new(), gas: 46_000 };
+            let call = EthCall {
+                to: Some(Address::repeat_byte(9)),
+                value: U256::ZERO,
+                data: Bytes::new(),
+                gas: 46_000,
+            };
             let authorizations = vec![a.authorize(&chain, Address::repeat_byte(7), 1)];
             x_evm::wrap(&a.delegating_at(&chain, 0, &call, authorizations), &chain.config)
         })
@@ -233,7 +355,13 @@ fn a_proposal_of_refunded_gas_is_accepted() {
     assert!(proposed.len() >= 9, "{} of {}", proposed.len(), txs.len());
     let intrinsic = 46_000 * proposed.len();
     assert!(intrinsic > 400_000, "no test: {intrinsic}");
-    assert_eq!(node.app.process_proposal(&Block { txs: proposed, ..block }), Ok(()));
+    assert_eq!(
+        node.app.process_proposal(&Block {
+            txs: proposed,
+            ..block
+        }),
+        Ok(())
+    );
     // So does one of messages of which the first fails: the others never run.
     let node = Node::start(&genesis(&accounts, 1, 2_000_000), 2);
     let refuses = x_auth::module_address("fee_collector");
@@ -244,7 +372,13 @@ fn a_proposal_of_refunded_gas_is_accepted() {
     let block = node.block(txs.clone());
     let proposed = node.app.prepare_proposal(&block, 1 << 20);
     assert_eq!(proposed.len(), txs.len());
-    assert_eq!(node.app.process_proposal(&Block { txs: proposed, ..block }), Ok(()));
+    assert_eq!(
+        node.app.process_proposal(&Block {
+            txs: proposed,
+            ..block
+        }),
+        Ok(())
+    );
 }
 
 #[test]
@@ -254,7 +388,12 @@ fn proposals_beyond_bytes_or_gas_are_refused() {
     let mut genesis = genesis(&accounts, 1, 500_000);
     genesis.params.max_bytes = 20_000;
     let node = Node::start(&genesis, 2);
-    let pay = |a: &Account| x_evm::wrap(&a.eth_at(&chain, 0, &EthCall::pay(Address::repeat_byte(9), 1)), &chain.config);
+    let pay = |a: &Account| {
+        x_evm::wrap(
+            &a.eth_at(&chain, 0, &EthCall::pay(Address::repeat_byte(9), 1)),
+            &chain.config,
+        )
+    };
     let all: Vec<Bytes> = accounts.iter().map(pay).collect();
     let why = node.app.process_proposal(&node.block(all.clone())).unwrap_err();
     assert!(why.contains("block limit 500000"), "{why}");
@@ -262,7 +401,10 @@ fn proposals_beyond_bytes_or_gas_are_refused() {
         let sends = vec![a.send(&chain, &Address::repeat_byte(9), 1); 100];
         a.native_at(&chain, 0, sends, 10_000)
     };
-    let why = node.app.process_proposal(&node.block(accounts[..3].iter().map(big).collect())).unwrap_err();
+    let why = node
+        .app
+        .process_proposal(&node.block(accounts[..3].iter().map(big).collect()))
+        .unwrap_err();
     assert!(why.contains("bytes of transactions, block limit 20000"), "{why}");
     // What a proposer makes of it fits both, and is accepted.
     let block = node.block(all);
@@ -271,5 +413,11 @@ fn proposals_beyond_bytes_or_gas_are_refused() {
     assert!(bytes <= 4_000 && bytes > 3_000, "{bytes}");
     let proposed = node.app.prepare_proposal(&block, 1 << 20);
     assert_eq!(proposed.len(), 500_000 / 21_000);
-    assert_eq!(node.app.process_proposal(&Block { txs: proposed, ..block }), Ok(()));
+    assert_eq!(
+        node.app.process_proposal(&Block {
+            txs: proposed,
+            ..block
+        }),
+        Ok(())
+    );
 }

@@ -23,7 +23,10 @@
 //! | 20 pool, 21 index, 22 hints | wait for their parts |
 //! | 23 genesis | `state.rs`: genesis_is_committed_with_the_first_block |
 //! | 24 existence | `state.rs`: an_account_with_a_bare_record_does_not_exist_for_code |
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
 #[path = "../common/mod.rs"]
 mod common;
 

@@ -6,12 +6,25 @@ use types::{Address, B256, Timestamp, U256};
 use workload::EthCall;
 
 fn open(home: &std::path::Path) -> App<SledStore> {
-    App::open(SledStore::open(home, Config::new(app::stores())).unwrap(), options(2)).unwrap()
+    App::open(
+        SledStore::open(home, Config::new(app::stores())).unwrap(),
+        options(2),
+    )
+    .unwrap()
 }
 
 fn block(height: u64, txs: Vec<types::Bytes>) -> Block {
-    let time = Timestamp { seconds: 1_700_000_000 + height as i64, nanos: 0 };
-    Block { height, time, hash: B256::repeat_byte(height as u8), txs, ..Block::default() }
+    let time = Timestamp {
+        seconds: 1_700_000_000 + height as i64,
+        nanos: 0,
+    };
+    Block {
+        height,
+        time,
+        hash: B256::repeat_byte(height as u8),
+        txs,
+        ..Block::default()
+    }
 }
 
 #[test]
@@ -42,10 +55,16 @@ fn a_restart_goes_on_after_the_last_commit() {
     assert_eq!(app.find_block(&newest.hash).unwrap(), Some(3));
     assert_eq!(app.check_tx(&waits, CheckKind::New).code, 0);
     assert_eq!(app.pending_sequence(&accounts[0].address).unwrap(), 4);
-    assert!(app.pending_raw(&x_evm::unwrap(&waits, &chain.config).unwrap().unwrap().hash).is_some());
+    assert!(
+        app.pending_raw(&x_evm::unwrap(&waits, &chain.config).unwrap().unwrap().hash)
+            .is_some()
+    );
     // The height after the last and no other; the block comes out as before.
     for wrong in [1, 3, 5] {
-        let why = app.finalize_block(&block(wrong, Vec::new())).unwrap_err().to_string();
+        let why = app
+            .finalize_block(&block(wrong, Vec::new()))
+            .unwrap_err()
+            .to_string();
         assert!(why.contains("want height 4"), "{why}");
     }
     assert!(app.commit().is_err());

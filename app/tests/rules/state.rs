@@ -34,12 +34,23 @@ fn what_ends_where_it_began_is_not_written() {
     node.run(Vec::new());
     let (a, b) = (mix.accounts[1].address, mix.accounts[2].address);
     let give = |from: usize, to: Address, mix: &mut workload::Mix| {
-        mix.accounts[from].eth(&chain, &EthCall::call(token, contracts::transfer(&to, 7), 100_000))
+        mix.accounts[from].eth(
+            &chain,
+            &EthCall::call(token, contracts::transfer(&to, 7), 100_000),
+        )
     };
     // There and back, and on to somebody: two balances change, one does not.
-    let txs = vec![give(1, b, &mut mix), give(2, a, &mut mix), give(1, mix.accounts[3].address, &mut mix)];
+    let txs = vec![
+        give(1, b, &mut mix),
+        give(2, a, &mut mix),
+        give(1, mix.accounts[3].address, &mut mix),
+    ];
     let (done, _) = node.run(txs);
-    assert!(done.results.iter().all(|r| r.log.is_empty()), "{:?}", done.results);
+    assert!(
+        done.results.iter().all(|r| r.log.is_empty()),
+        "{:?}",
+        done.results
+    );
     node.run(Vec::new());
     let first = x_evm::slot_key(&token, &U256::ZERO, 0);
     let mut slots = Vec::new();
@@ -53,7 +64,10 @@ fn what_ends_where_it_began_is_not_written() {
         })
         .unwrap();
     assert!(slots.len() >= 4, "{}", slots.len());
-    let rewritten = slots.iter().filter(|k| leaf(&node, k, 2) != leaf(&node, k, 3)).count();
+    let rewritten = slots
+        .iter()
+        .filter(|k| leaf(&node, k, 2) != leaf(&node, k, 3))
+        .count();
     assert_eq!(rewritten, 2);
 }
 
@@ -67,20 +81,37 @@ fn account_numbers_follow_phases_then_transactions_then_addresses() {
     let txs = vec![
         accounts[0].eth(&chain, &EthCall::pay(at(0xee), 1)),
         {
-            let sends = vec![accounts[1].send(&chain, &at(0xdd), 1), accounts[1].send(&chain, &at(0x11), 1)];
+            let sends = vec![
+                accounts[1].send(&chain, &at(0xdd), 1),
+                accounts[1].send(&chain, &at(0x11), 1),
+            ];
             accounts[1].native(&chain, sends, 400_000)
         },
         // One that fails makes nobody.
-        accounts[0].eth(&chain, &EthCall { value: U256::MAX >> 1, ..EthCall::pay(at(0x10), 1) }),
+        accounts[0].eth(
+            &chain,
+            &EthCall {
+                value: U256::MAX >> 1,
+                ..EthCall::pay(at(0x10), 1)
+            },
+        ),
         accounts[2].eth(&chain, &EthCall::pay(at(0x22), 1)),
         accounts[2].eth(&chain, &EthCall::pay(at(0xee), 1)),
     ];
     let (done, _) = node.run(txs);
-    assert_eq!(done.results.iter().filter(|r| r.code == 0).count(), 4, "{:?}", done.results);
+    assert_eq!(
+        done.results.iter().filter(|r| r.code == 0).count(),
+        4,
+        "{:?}",
+        done.results
+    );
     let state = node.app.state_at(0).unwrap();
     let number = |who| x_auth::account(&state, &who).unwrap().map(|a| a.number);
     let have = [0xee, 0x11, 0xdd, 0x22, 0x10].map(|b| number(at(b)));
-    assert_eq!(have, [Some(next), Some(next + 1), Some(next + 2), Some(next + 3), None]);
+    assert_eq!(
+        have,
+        [Some(next), Some(next + 1), Some(next + 2), Some(next + 3), None]
+    );
     assert_eq!(x_auth::next_number(&state).unwrap(), next + 4);
     assert_eq!(x_auth::owner_of(&state, next + 1).unwrap(), Some(at(0x11)));
 }
@@ -91,14 +122,24 @@ fn a_signer_made_in_this_block_has_no_number_yet() {
     let mut late = all.pop().unwrap();
     let chain = chain();
     let mut node = Node::start(&genesis(&all, 1, GAS), 2);
-    let fund = EthCall { value: U256::from(10).pow(U256::from(18)), ..EthCall::pay(late.address, 0) };
+    let fund = EthCall {
+        value: U256::from(10).pow(U256::from(18)),
+        ..EthCall::pay(late.address, 0)
+    };
     late.number = x_auth::next_number(&node.app.state_at(0).unwrap()).unwrap();
     let send = late.send(&chain, &Address::repeat_byte(9), 1);
     let tx = late.native_at(&chain, 0, vec![send], 300_000);
     // An Ethereum transaction has no number in it, and runs.
-    let eth = x_evm::wrap(&late.eth_at(&chain, 0, &EthCall::pay(Address::repeat_byte(9), 1)), &chain.config);
+    let eth = x_evm::wrap(
+        &late.eth_at(&chain, 0, &EthCall::pay(Address::repeat_byte(9), 1)),
+        &chain.config,
+    );
     let (done, _) = node.run(vec![all[0].eth(&chain, &fund), tx.clone(), eth]);
-    let codes: Vec<_> = done.results.iter().map(|r| (r.codespace.as_str(), r.code)).collect();
+    let codes: Vec<_> = done
+        .results
+        .iter()
+        .map(|r| (r.codespace.as_str(), r.code))
+        .collect();
     assert_eq!(codes, [("", 0), ("sdk", 9), ("", 0)], "{:?}", done.results);
     late.sequence = 1;
     let send = late.send(&chain, &Address::repeat_byte(9), 1);
@@ -121,7 +162,10 @@ fn payments_to_one_new_address_do_not_conflict() {
         });
         let (done, _) = node.run(txs.collect());
         assert!(done.results.iter().all(|r| r.code == 0));
-        assert_eq!((done.stats.executions, done.stats.aborts, done.stats.waits), (64, 0, 0));
+        assert_eq!(
+            (done.stats.executions, done.stats.aborts, done.stats.waits),
+            (64, 0, 0)
+        );
         assert_eq!(node.balance(&to), U256::from(64));
     }
 }
@@ -149,10 +193,23 @@ fn the_reverse_index_is_there_if_and_only_if_there_is_a_balance() {
     let new = Address::repeat_byte(9);
     // One is emptied to the last wei: fee cap is what is paid at most, so the rest goes with a price that is exact.
     let base_fee = u128::try_from(node.app.next_base_fee().unwrap()).unwrap();
-    let exact = workload::Chain { fee_cap: base_fee, tip: 0, ..chain.clone() };
+    let exact = workload::Chain {
+        fee_cap: base_fee,
+        tip: 0,
+        ..chain.clone()
+    };
     let all = node.balance(&accounts[0].address) - U256::from(base_fee * 21_000);
-    let empty = accounts[0].eth(&exact, &EthCall { value: all, ..EthCall::pay(new, 0) });
-    let (done, _) = node.run(vec![empty, accounts[1].eth(&chain, &EthCall::pay(Address::repeat_byte(8), 3))]);
+    let empty = accounts[0].eth(
+        &exact,
+        &EthCall {
+            value: all,
+            ..EthCall::pay(new, 0)
+        },
+    );
+    let (done, _) = node.run(vec![
+        empty,
+        accounts[1].eth(&chain, &EthCall::pay(Address::repeat_byte(8), 3)),
+    ]);
     assert!(done.results.iter().all(|r| r.code == 0), "{:?}", done.results);
     assert_eq!(node.balance(&accounts[0].address), U256::ZERO);
     check(&node);
@@ -184,7 +241,10 @@ fn unbonding_ids_follow_the_order_of_the_block() {
         for (id, account) in (1u64..).zip(&accounts) {
             let key = Key::new(x_staking::STORE, &[&[0x38], &id.to_be_bytes()]);
             let entry = state.get(&key).unwrap().expect("an unbonding of this id");
-            assert!(entry.windows(20).any(|w| w == account.address.as_slice()), "id {id}");
+            assert!(
+                entry.windows(20).any(|w| w == account.address.as_slice()),
+                "id {id}"
+            );
         }
         roots.push(done.app_hash);
     }
@@ -201,10 +261,20 @@ fn genesis_is_committed_with_the_first_block() {
     let again = node.app.init_chain(&genesis).unwrap();
     assert_eq!(again.app_hash, EMPTY_ROOT);
     let info = node.app.info().unwrap();
-    assert_eq!((info.version.height, info.version.root, info.app_version), (0, EMPTY_ROOT, 0));
+    assert_eq!(
+        (info.version.height, info.version.root, info.app_version),
+        (0, EMPTY_ROOT, 0)
+    );
     let zero = node.app.block(9).unwrap().unwrap();
     assert_eq!((zero.header.number, zero.header.state_root.0), (9, EMPTY_ROOT));
-    assert!(node.app.finalize_block(&app::Block { height: 1, ..node.block(Vec::new()) }).is_err());
+    assert!(
+        node.app
+            .finalize_block(&app::Block {
+                height: 1,
+                ..node.block(Vec::new())
+            })
+            .is_err()
+    );
     let (_, block) = node.run(Vec::new());
     assert_eq!((block.header.number, block.header.parent_hash), (10, zero.hash));
     assert_eq!(node.app.info().unwrap().version.height, 10);
@@ -212,8 +282,17 @@ fn genesis_is_committed_with_the_first_block() {
     assert!(node.app.state_at(9).is_err() && node.app.init_chain(&genesis).is_err());
     // A genesis that blocks cannot be counted under is refused.
     for max_gas in [0, -1] {
-        let bad = app::InitChain { params: app::ConsensusParams { max_gas, ..genesis.params.clone() }, ..genesis.clone() };
-        let fresh = app::App::open(store::MemoryStore::new(store::Config::new(app::stores())), crate::common::options(1));
+        let bad = app::InitChain {
+            params: app::ConsensusParams {
+                max_gas,
+                ..genesis.params.clone()
+            },
+            ..genesis.clone()
+        };
+        let fresh = app::App::open(
+            store::MemoryStore::new(store::Config::new(app::stores())),
+            crate::common::options(1),
+        );
         let why = fresh.unwrap().init_chain(&bad).unwrap_err().to_string();
         assert!(why.contains(&format!("max_gas is {max_gas}")), "{why}");
     }
@@ -224,11 +303,20 @@ fn an_account_with_a_bare_record_does_not_exist_for_code() {
     let mut accounts = accounts(1);
     let mut node = Node::start(&genesis(&accounts, 1, GAS), 2);
     let (chain, pool) = (chain(), x_auth::module_address("not_bonded_tokens_pool"));
-    assert!(x_auth::account(&node.app.state_at(0).unwrap(), &pool).unwrap().is_some());
+    assert!(
+        x_auth::account(&node.app.state_at(0).unwrap(), &pool)
+            .unwrap()
+            .is_some()
+    );
     assert_eq!(node.balance(&pool), U256::ZERO);
     // Logs EXTCODEHASH: zero of what does not exist, keccak of nothing of what has a balance and no code.
     let mut hash_of = |who: Address| {
-        let code = [&[0x73][..], who.as_slice(), &[0x3f, 0x5f, 0x52, 0x60, 0x20, 0x5f, 0xa0, 0x00]].concat();
+        let code = [
+            &[0x73][..],
+            who.as_slice(),
+            &[0x3f, 0x5f, 0x52, 0x60, 0x20, 0x5f, 0xa0, 0x00],
+        ]
+        .concat();
         let (_, block) = node.run(vec![accounts[0].eth(&chain, &EthCall::create(code, 100_000))]);
         U256::from_be_slice(&block.evm_receipts().next().unwrap().logs[0].data.data)
     };

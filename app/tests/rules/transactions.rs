@@ -17,13 +17,21 @@ fn native_gas_does_not_depend_on_state() {
     let mut used = Vec::new();
     for to in [rich, new, new] {
         let send = accounts[0].send(&chain, &to, 1);
-        let (done, _) = node.run(vec![accounts[0].native_at(&chain, accounts[0].sequence, vec![send], 300_000)]);
+        let (done, _) = node.run(vec![accounts[0].native_at(
+            &chain,
+            accounts[0].sequence,
+            vec![send],
+            300_000,
+        )]);
         accounts[0].sequence += 1;
         assert_eq!(done.results[0].code, 0, "{}", done.results[0].log);
         used.push((done.results[0].gas_used, done.results[0].gas_wanted));
     }
     // The first shows the key and the sequence grows a byte: the bytes are all that may differ.
-    assert!(used[1] == used[2] && used[0].0.abs_diff(used[1].0) < 100, "{used:?}");
+    assert!(
+        used[1] == used[2] && used[0].0.abs_diff(used[1].0) < 100,
+        "{used:?}"
+    );
 }
 
 #[test]
@@ -33,13 +41,41 @@ fn what_cannot_run_leaves_no_trace_at_all() {
     let pay = EthCall::pay(Address::repeat_byte(9), 1);
     let wrap = |tx| x_evm::wrap(&tx, &chain.config);
     let send = vec![accounts[1].send(&chain, &Address::repeat_byte(9), 1)];
-    let other = workload::Chain { id: "other-1".into(), ..chain.clone() };
-    let cheap = workload::Chain { fee_cap: 1, tip: 0, ..chain.clone() };
+    let other = workload::Chain {
+        id: "other-1".into(),
+        ..chain.clone()
+    };
+    let cheap = workload::Chain {
+        fee_cap: 1,
+        tip: 0,
+        ..chain.clone()
+    };
     let txs: Vec<Bytes> = vec![
         wrap(accounts[0].eth_at(&chain, 1, &pay)),
-        wrap(accounts[0].eth_at(&chain, 0, &EthCall { value: U256::MAX >> 1, ..pay.clone() })),
-        wrap(accounts[0].eth_at(&chain, 0, &EthCall { gas: 20_999, ..pay.clone() })),
-        wrap(accounts[0].eth_at(&chain, 0, &EthCall { gas: GAS as u64 + 1, ..pay.clone() })),
+        wrap(accounts[0].eth_at(
+            &chain,
+            0,
+            &EthCall {
+                value: U256::MAX >> 1,
+                ..pay.clone()
+            },
+        )),
+        wrap(accounts[0].eth_at(
+            &chain,
+            0,
+            &EthCall {
+                gas: 20_999,
+                ..pay.clone()
+            },
+        )),
+        wrap(accounts[0].eth_at(
+            &chain,
+            0,
+            &EthCall {
+                gas: GAS as u64 + 1,
+                ..pay.clone()
+            },
+        )),
         wrap(accounts[0].eth_at(&cheap, 0, &pay)),
         accounts[1].native_at(&chain, 5, send.clone(), 300_000),
         accounts[1].native_at(&other, 0, send.clone(), 300_000),
@@ -56,7 +92,10 @@ fn what_cannot_run_leaves_no_trace_at_all() {
     assert_eq!(done.app_hash, want.app_hash);
     assert_eq!((block.hash, block.txs.len()), (bare.hash, txs.len()));
     for (tx, result) in txs.iter().zip(&done.results) {
-        assert!(result.code != 0 && result.gas_used == 0 && result.events.is_empty(), "{result:?}");
+        assert!(
+            result.code != 0 && result.gas_used == 0 && result.events.is_empty(),
+            "{result:?}"
+        );
         let cosmos = types::B256::from_slice(&<sha2::Sha256 as sha2::Digest>::digest(tx));
         assert_eq!(node.app.find_tx(&cosmos).unwrap(), None);
         if let Ok(Some(tx)) = x_evm::unwrap(tx, &chain.config) {
@@ -100,15 +139,35 @@ fn what_fails_after_it_was_charged_has_a_receipt() {
     };
     let before = node.balance(&accounts[1].address);
     let (done, block) = node.run(vec![halts, reverts, broke]);
-    let receipts: Vec<_> = block.evm_receipts().map(|r| (r.success, r.gas_used == 100_000)).collect();
+    let receipts: Vec<_> = block
+        .evm_receipts()
+        .map(|r| (r.success, r.gas_used == 100_000))
+        .collect();
     assert_eq!(receipts, [(false, true), (false, false)]);
     assert!(done.results[..2].iter().all(|r| r.code == 0 && !r.log.is_empty()));
-    assert_eq!((node.sequence(&accounts[0].address), node.sequence(&accounts[1].address)), (2, 1));
+    assert_eq!(
+        (
+            node.sequence(&accounts[0].address),
+            node.sequence(&accounts[1].address)
+        ),
+        (2, 1)
+    );
     let failed = &done.results[2];
-    assert!(failed.code != 0 && failed.gas_used > 0 && failed.gas_used <= failed.gas_wanted, "{failed:?}");
-    assert_eq!(before - node.balance(&accounts[1].address), U256::from(chain.fee_cap) * U256::from(5_000_000));
+    assert!(
+        failed.code != 0 && failed.gas_used > 0 && failed.gas_used <= failed.gas_wanted,
+        "{failed:?}"
+    );
+    assert_eq!(
+        before - node.balance(&accounts[1].address),
+        U256::from(chain.fee_cap) * U256::from(5_000_000)
+    );
     assert_eq!(node.balance(&Address::repeat_byte(9)), U256::ZERO);
-    assert!(node.app.find_tx(&block.evm_receipts().next().unwrap().hash).unwrap().is_some());
+    assert!(
+        node.app
+            .find_tx(&block.evm_receipts().next().unwrap().hash)
+            .unwrap()
+            .is_some()
+    );
 }
 
 #[test]
@@ -117,19 +176,33 @@ fn another_envelope_is_refused_everywhere() {
     let mut node = Node::start(&genesis(&accounts, 1, GAS), 2);
     let good = accounts[0].eth(&chain(), &EthCall::pay(Address::repeat_byte(9), 1));
     let open = TxRaw::decode(good.clone()).unwrap();
-    let signed = TxRaw { signatures: vec![vec![1]], ..open.clone() };
+    let signed = TxRaw {
+        signatures: vec![vec![1]],
+        ..open.clone()
+    };
     let mut longer = good.to_vec();
     // An unknown field behind it all.
     longer.extend([0x7a, 0x01, 0x00]);
     let mut auth = open.auth_info_bytes.clone();
     auth.extend([0x12, 0x00]);
-    let padded = TxRaw { auth_info_bytes: auth, ..open };
+    let padded = TxRaw {
+        auth_info_bytes: auth,
+        ..open
+    };
     for bad in [signed.encode_to_vec(), longer, padded.encode_to_vec()].map(Bytes::from) {
         assert_ne!(bad, good);
         let checked = node.app.check_tx(&bad, CheckKind::New);
-        assert!(checked.code != 0 && checked.log.contains("canonical"), "{checked:?}");
+        assert!(
+            checked.code != 0 && checked.log.contains("canonical"),
+            "{checked:?}"
+        );
         let block = node.block(vec![bad.clone()]);
-        assert!(node.app.process_proposal(&block).unwrap_err().contains("canonical"));
+        assert!(
+            node.app
+                .process_proposal(&block)
+                .unwrap_err()
+                .contains("canonical")
+        );
         assert!(node.app.prepare_proposal(&block, 1 << 20).is_empty());
         let (done, stored) = node.run(vec![bad]);
         assert_eq!((done.results[0].gas_used, stored.evm_receipts().count()), (0, 0));
@@ -143,11 +216,18 @@ fn what_is_burnt_leaves_the_supply() {
     let mut accounts = accounts(2);
     let mut node = Node::start(&genesis(&accounts, 1, GAS), 4);
     let chain = chain();
-    let supply = |node: &Node| x_bank::supply(&node.app.state_at(0).unwrap(), &chain.config.base_denom).unwrap();
+    let supply =
+        |node: &Node| x_bank::supply(&node.app.state_at(0).unwrap(), &chain.config.base_denom).unwrap();
     let before = supply(&node);
     // ADDRESS SELFDESTRUCT: made and destroyed in one transaction, in favour of itself.
-    let burn = EthCall { value: U256::from(1000), ..EthCall::create(vec![0x30, 0xff], 100_000) };
-    let (done, block) = node.run(vec![accounts[0].eth(&chain, &burn), accounts[1].eth(&chain, &burn)]);
+    let burn = EthCall {
+        value: U256::from(1000),
+        ..EthCall::create(vec![0x30, 0xff], 100_000)
+    };
+    let (done, block) = node.run(vec![
+        accounts[0].eth(&chain, &burn),
+        accounts[1].eth(&chain, &burn),
+    ]);
     assert!(block.evm_receipts().all(|r| r.success), "{:?}", done.results);
     assert_eq!(before - supply(&node), U256::from(2000));
     let made = block.evm_receipts().next().unwrap().contract.unwrap();
@@ -163,10 +243,28 @@ fn nobody_sends_value_to_a_blocked_address() {
     let held = node.balance(&pool);
     let die = [&[0x73][..], pool.as_slice(), &[0xff]].concat();
     let txs = vec![
-        accounts[0].eth(&chain, &EthCall { gas: 60_000, ..EthCall::pay(pool, 1) }),
-        accounts[0].eth(&chain, &EthCall { value: U256::from(5), ..EthCall::create(die, 100_000) }),
+        accounts[0].eth(
+            &chain,
+            &EthCall {
+                gas: 60_000,
+                ..EthCall::pay(pool, 1)
+            },
+        ),
+        accounts[0].eth(
+            &chain,
+            &EthCall {
+                value: U256::from(5),
+                ..EthCall::create(die, 100_000)
+            },
+        ),
         // Nothing is no value.
-        accounts[0].eth(&chain, &EthCall { gas: 60_000, ..EthCall::pay(pool, 0) }),
+        accounts[0].eth(
+            &chain,
+            &EthCall {
+                gas: 60_000,
+                ..EthCall::pay(pool, 0)
+            },
+        ),
         {
             let send = accounts[1].send(&chain, &pool, 1);
             accounts[1].native(&chain, vec![send], 300_000)
@@ -175,7 +273,12 @@ fn nobody_sends_value_to_a_blocked_address() {
     let (done, block) = node.run(txs);
     let receipts: Vec<_> = block.evm_receipts().map(|r| r.success).collect();
     assert_eq!(receipts, [false, false, true]);
-    assert_eq!((done.results[3].code, done.results[3].codespace.as_str()), (4, "sdk"), "{:?}", done.results[3]);
+    assert_eq!(
+        (done.results[3].code, done.results[3].codespace.as_str()),
+        (4, "sdk"),
+        "{:?}",
+        done.results[3]
+    );
     assert_eq!(node.balance(&pool), held);
 }
 
@@ -215,8 +318,14 @@ fn a_simulation_needs_no_signature() {
     let chain = chain();
     let send = accounts[0].send(&chain, &Address::repeat_byte(9), 1);
     let signed = accounts[0].native(&chain, vec![send], 300_000);
-    let bare = TxRaw { signatures: vec![Vec::new()], ..TxRaw::decode(signed).unwrap() };
-    let request = SimulateRequest { tx_bytes: bare.encode_to_vec(), ..SimulateRequest::default() };
+    let bare = TxRaw {
+        signatures: vec![Vec::new()],
+        ..TxRaw::decode(signed).unwrap()
+    };
+    let request = SimulateRequest {
+        tx_bytes: bare.encode_to_vec(),
+        ..SimulateRequest::default()
+    };
     let query = Query {
         path: "/cosmos.tx.v1beta1.Service/Simulate".into(),
         data: request.encode_to_vec().into(),
@@ -228,7 +337,10 @@ fn a_simulation_needs_no_signature() {
     assert!(gas.gas_used > 10_000);
     assert_eq!(node.sequence(&accounts[0].address), 0);
     // The same without a signature is refused where it counts.
-    let refused = node.app.process_proposal(&Block { txs: vec![bare.encode_to_vec().into()], ..node.block(Vec::new()) });
+    let refused = node.app.process_proposal(&Block {
+        txs: vec![bare.encode_to_vec().into()],
+        ..node.block(Vec::new())
+    });
     let checked = node.app.check_tx(&bare.encode_to_vec().into(), CheckKind::New);
     assert!(checked.code == 4, "{checked:?} {refused:?}");
 }
@@ -239,10 +351,17 @@ fn what_waits_is_checked_again_on_the_new_state() {
     let mut node = Node::start(&genesis(&accounts, 1, GAS), 2);
     let chain = chain();
     let to = Address::repeat_byte(9);
-    let mut waits: Vec<Bytes> = (0..2).map(|_| accounts[0].eth(&chain, &EthCall::pay(to, 1))).collect();
+    let mut waits: Vec<Bytes> = (0..2)
+        .map(|_| accounts[0].eth(&chain, &EthCall::pay(to, 1)))
+        .collect();
     let send = accounts[0].send(&chain, &to, 1);
     waits.push(accounts[0].native(&chain, vec![send], 300_000));
-    let check = |node: &Node, kind| waits.iter().map(|tx| node.app.check_tx(tx, kind).code).collect::<Vec<_>>();
+    let check = |node: &Node, kind| {
+        waits
+            .iter()
+            .map(|tx| node.app.check_tx(tx, kind).code)
+            .collect::<Vec<_>>()
+    };
     assert_eq!(check(&node, CheckKind::New), [0, 0, 0]);
     assert_eq!(node.app.pending_sequence(&accounts[0].address).unwrap(), 3);
     // A block without them: they wait as before. One with the first: the others do.

@@ -2,7 +2,11 @@
 use super::derive::{KeyKind, Secret, bip44, new_mnemonic};
 use super::ring::{self, Keyring, KeyringArgs, Record};
 use super::show::{Spelled, key_json, parse_account, public_json};
-use crate::{chain, home::HomeArgs, output::{self, Format, OutputArgs}};
+use crate::{
+    chain,
+    home::HomeArgs,
+    output::{self, Format, OutputArgs},
+};
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
@@ -167,13 +171,19 @@ impl KeysCommand {
                 }
             }
             Action::List { .. } => {
-                let keys = ring.list()?.iter().map(|r| key_json(&config, r)).collect::<Result<Vec<_>>>()?;
+                let keys = ring
+                    .list()?
+                    .iter()
+                    .map(|r| key_json(&config, r))
+                    .collect::<Result<Vec<_>>>()?;
                 output::print(format, &Value::Array(keys))
             }
             Action::Show(show) => show.run(&ring, &config, format),
             Action::Import(import) => output::print(format, &import.run(&ring, &config)?),
             Action::Delete { keys, yes } => delete(&ring, &config, keys, *yes),
-            Action::Export { key, unarmored_hex, .. } => export(&ring, &config, key, *unarmored_hex),
+            Action::Export {
+                key, unarmored_hex, ..
+            } => export(&ring, &config, key, *unarmored_hex),
             Action::Parse { address } => output::print(format, &parse(&config, address)?),
         }
     }
@@ -224,7 +234,10 @@ impl Import {
             Secret::from_hex(self.path.key_type, text)?
         };
         let pass = ring.passphrase(true)?;
-        key_json(config, &ring.add(&self.name, &secret, pass.as_deref().map(String::as_str))?)
+        key_json(
+            config,
+            &ring.add(&self.name, &secret, pass.as_deref().map(String::as_str))?,
+        )
     }
     fn read(&self) -> Result<String> {
         let Some(given) = &self.secret else {
@@ -233,7 +246,9 @@ impl Import {
         };
         // Neither hex digits nor several words: a file.
         let hex = given.strip_prefix("0x").unwrap_or(given);
-        if given.contains(char::is_whitespace) || !hex.is_empty() && hex.bytes().all(|b| b.is_ascii_hexdigit()) {
+        if given.contains(char::is_whitespace)
+            || !hex.is_empty() && hex.bytes().all(|b| b.is_ascii_hexdigit())
+        {
             return Ok(given.clone());
         }
         read_limited(given)
@@ -246,7 +261,9 @@ const IMPORT_BYTES_MAX: u64 = 64 * 1024;
 fn read_limited(path: &str) -> Result<String> {
     let file = std::fs::File::open(path).with_context(|| format!("read {path}"))?;
     let mut text = String::new();
-    file.take(IMPORT_BYTES_MAX).read_to_string(&mut text).with_context(|| format!("read {path}"))?;
+    file.take(IMPORT_BYTES_MAX)
+        .read_to_string(&mut text)
+        .with_context(|| format!("read {path}"))?;
     Ok(text)
 }
 
@@ -259,7 +276,9 @@ fn prompt(what: &str) {
 
 fn read_line() -> Result<String> {
     let mut line = String::new();
-    std::io::stdin().read_line(&mut line).context("read standard input")?;
+    std::io::stdin()
+        .read_line(&mut line)
+        .context("read standard input")?;
     if line.trim().is_empty() {
         bail!("nothing came in on standard input");
     }
@@ -291,8 +310,10 @@ impl Show {
 }
 
 fn delete(ring: &Keyring, config: &ChainConfig, keys: &[String], yes: bool) -> Result<()> {
-    let records =
-        keys.iter().map(|k| ring.find(&config.bech32_prefix, k)).collect::<Result<Vec<_>>>()?;
+    let records = keys
+        .iter()
+        .map(|k| ring.find(&config.bech32_prefix, k))
+        .collect::<Result<Vec<_>>>()?;
     for record in records {
         if !yes && !crate::tx::confirm(&format!("forget the key {} of {}", record.name, record.address))? {
             bail!("{} is kept", record.name);
@@ -305,12 +326,20 @@ fn delete(ring: &Keyring, config: &ChainConfig, keys: &[String], yes: bool) -> R
 
 fn export(ring: &Keyring, config: &ChainConfig, key: &str, plain: bool) -> Result<()> {
     let record = ring.find(&config.bech32_prefix, key)?;
-    let secret = record.secret(|| Ok(ring.passphrase(false)?.unwrap_or_else(|| Zeroizing::new(String::new()))))?;
+    let secret = record.secret(|| {
+        Ok(ring
+            .passphrase(false)?
+            .unwrap_or_else(|| Zeroizing::new(String::new())))
+    })?;
     if plain {
         return print_line(&hex::encode(secret.bytes()));
     }
     let pass = ring::ask_passphrase("passphrase for the export", true)?;
-    print_line(&serde_json::to_string_pretty(&Record::new(&record.name, &secret, Some(&pass))?)?)
+    print_line(&serde_json::to_string_pretty(&Record::new(
+        &record.name,
+        &secret,
+        Some(&pass),
+    )?)?)
 }
 
 fn parse(config: &ChainConfig, text: &str) -> Result<Value> {
@@ -331,8 +360,16 @@ fn parse(config: &ChainConfig, text: &str) -> Result<Value> {
         debug_assert!(parse_account(&config.bech32_prefix, &spelled.bech32).is_ok());
         shown["evm_address"] = spelled.hex.into();
     }
-    let prefixes = [config.bech32_prefix.clone(), config.valoper_prefix(), config.valcons_prefix()];
-    shown["formats"] = prefixes.iter().map(|p| bech32_encode(p, &bytes)).collect::<Vec<_>>().into();
+    let prefixes = [
+        config.bech32_prefix.clone(),
+        config.valoper_prefix(),
+        config.valcons_prefix(),
+    ];
+    shown["formats"] = prefixes
+        .iter()
+        .map(|p| bech32_encode(p, &bytes))
+        .collect::<Vec<_>>()
+        .into();
     Ok(shown)
 }
 
@@ -364,9 +401,21 @@ mod tests {
             hd_path: hd_path.map(Into::into),
         };
         let config = ChainConfig::braid();
-        assert_eq!(args(KeyKind::Eth, None, None).path(&config).unwrap(), "m/44'/60'/1'/0/2");
-        assert_eq!(args(KeyKind::Cosmos, None, None).path(&config).unwrap(), "m/44'/118'/1'/0/2");
-        assert_eq!(args(KeyKind::Cosmos, Some(60), None).path(&config).unwrap(), "m/44'/60'/1'/0/2");
-        assert_eq!(args(KeyKind::Eth, None, Some("m/0")).path(&config).unwrap(), "m/0");
+        assert_eq!(
+            args(KeyKind::Eth, None, None).path(&config).unwrap(),
+            "m/44'/60'/1'/0/2"
+        );
+        assert_eq!(
+            args(KeyKind::Cosmos, None, None).path(&config).unwrap(),
+            "m/44'/118'/1'/0/2"
+        );
+        assert_eq!(
+            args(KeyKind::Cosmos, Some(60), None).path(&config).unwrap(),
+            "m/44'/60'/1'/0/2"
+        );
+        assert_eq!(
+            args(KeyKind::Eth, None, Some("m/0")).path(&config).unwrap(),
+            "m/0"
+        );
     }
 }

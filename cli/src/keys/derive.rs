@@ -27,16 +27,25 @@ pub(crate) struct Secret {
 
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Secret").field("kind", &self.kind).field("address", &self.address()).finish_non_exhaustive()
+        f.debug_struct("Secret")
+            .field("kind", &self.kind)
+            .field("address", &self.address())
+            .finish_non_exhaustive()
     }
 }
 
 impl Secret {
     /// The key with these 32 bytes; refused where they are zero or not below the curve's order.
     pub(crate) fn new(kind: KeyKind, bytes: &[u8]) -> Result<Self> {
-        let bytes: [u8; 32] = bytes.try_into().map_err(|_| anyhow!("a private key has 32 bytes, not {}", bytes.len()))?;
-        SigningKey::eth(&bytes).ok_or_else(|| anyhow!("not a private key of secp256k1: zero, or beyond the curve's order"))?;
-        Ok(Self { kind, bytes: Zeroizing::new(bytes) })
+        let bytes: [u8; 32] = bytes
+            .try_into()
+            .map_err(|_| anyhow!("a private key has 32 bytes, not {}", bytes.len()))?;
+        SigningKey::eth(&bytes)
+            .ok_or_else(|| anyhow!("not a private key of secp256k1: zero, or beyond the curve's order"))?;
+        Ok(Self {
+            kind,
+            bytes: Zeroizing::new(bytes),
+        })
     }
     /// Reads 64 hex digits, with or without 0x. The value stays out of the error: it may be a key.
     pub(crate) fn from_hex(kind: KeyKind, text: &str) -> Result<Self> {
@@ -47,9 +56,12 @@ impl Secret {
     /// Derives along `path`, such as `m/44'/60'/0'/0/0`.
     pub(crate) fn from_mnemonic(kind: KeyKind, words: &str, path: &str) -> Result<Self> {
         let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
-        let mnemonic = Mnemonic::parse_in(Language::English, words.as_str()).map_err(|e| anyhow!("mnemonic: {e}"))?;
+        let mnemonic =
+            Mnemonic::parse_in(Language::English, words.as_str()).map_err(|e| anyhow!("mnemonic: {e}"))?;
         let seed = Zeroizing::new(mnemonic.to_seed(""));
-        let parsed = path.parse::<bip32::DerivationPath>().with_context(|| format!("invalid HD path {path:?}"))?;
+        let parsed = path
+            .parse::<bip32::DerivationPath>()
+            .with_context(|| format!("invalid HD path {path:?}"))?;
         let key = bip32::XPrv::derive_from_path(*seed, &parsed).with_context(|| format!("derive {path}"))?;
         Self::new(kind, &key.private_key().to_bytes())
     }
@@ -83,8 +95,12 @@ impl Secret {
 pub(crate) fn new_mnemonic() -> Result<String> {
     use rand::RngCore as _;
     let mut entropy = Zeroizing::new([0u8; 32]);
-    rand::rngs::OsRng.try_fill_bytes(&mut *entropy).context("the system's randomness")?;
-    Ok(Mnemonic::from_entropy(&*entropy).expect("32 bytes make 24 words").to_string())
+    rand::rngs::OsRng
+        .try_fill_bytes(&mut *entropy)
+        .context("the system's randomness")?;
+    Ok(Mnemonic::from_entropy(&*entropy)
+        .expect("32 bytes make 24 words")
+        .to_string())
 }
 
 /// BIP-44's path; every part but the last two is hardened.
@@ -107,26 +123,54 @@ mod tests {
     #[test]
     fn well_known_words_give_their_well_known_keys() {
         let first = Secret::from_mnemonic(KeyKind::Eth, JUNK, "m/44'/60'/0'/0/0").unwrap();
-        assert_eq!(first.address().to_string(), "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
+        assert_eq!(
+            first.address().to_string(),
+            "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
+        );
         let hex = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
         assert_eq!(hex::encode(first.bytes()), hex);
-        assert_eq!(Secret::from_hex(KeyKind::Eth, &format!("0x{hex}")).unwrap().address(), first.address());
+        assert_eq!(
+            Secret::from_hex(KeyKind::Eth, &format!("0x{hex}"))
+                .unwrap()
+                .address(),
+            first.address()
+        );
         // BIP-39's own vector ("abandon … about"): the first account of coin type 118, as Cosmos wallets show it.
-        let words = "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about";
+        let words =
+            "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about";
         let cosmos = Secret::from_mnemonic(KeyKind::Cosmos, words, &bip44(118, 0, 0).unwrap()).unwrap();
-        assert_eq!(bech32_address("cosmos", &cosmos.address()), "cosmos19rl4cm2hmr8afy4kldpxz3fka4jguq0auqdal4");
+        assert_eq!(
+            bech32_address("cosmos", &cosmos.address()),
+            "cosmos19rl4cm2hmr8afy4kldpxz3fka4jguq0auqdal4"
+        );
         // The same words, whatever lies between them.
-        let spread = Secret::from_mnemonic(KeyKind::Eth, &format!("  {}\n", JUNK.replace(' ', "  ")), "m/44'/60'/0'/0/0");
+        let spread = Secret::from_mnemonic(
+            KeyKind::Eth,
+            &format!("  {}\n", JUNK.replace(' ', "  ")),
+            "m/44'/60'/0'/0/0",
+        );
         assert_eq!(spread.unwrap().address(), first.address());
     }
 
     #[test]
     fn bad_words_paths_and_hex_are_refused() {
-        let bad = |words: &str, path: &str| Secret::from_mnemonic(KeyKind::Eth, words, path).unwrap_err().to_string();
+        let bad = |words: &str, path: &str| {
+            Secret::from_mnemonic(KeyKind::Eth, words, path)
+                .unwrap_err()
+                .to_string()
+        };
         assert!(bad("test test", "m/44'").starts_with("mnemonic"));
         assert!(bad(&JUNK.replace("junk", "test"), "m/44'").contains("checksum"));
         assert!(bad(JUNK, "44/x").contains("44/x"));
-        for hex in ["", "0x", "12", "zz", &"0".repeat(64), &"f".repeat(64), &"1".repeat(66)] {
+        for hex in [
+            "",
+            "0x",
+            "12",
+            "zz",
+            &"0".repeat(64),
+            &"f".repeat(64),
+            &"1".repeat(66),
+        ] {
             assert!(Secret::from_hex(KeyKind::Eth, hex).is_err(), "{hex}");
         }
         assert!(bip44(1 << 31, 0, 0).is_err());

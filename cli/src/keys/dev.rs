@@ -21,7 +21,11 @@ pub fn dev_accounts() -> Vec<DevAccount> {
     let account = |index| {
         let path = bip44(60, 0, index).expect("small numbers");
         let secret = Secret::from_mnemonic(KeyKind::Eth, DEV_MNEMONIC, &path).expect("a valid mnemonic");
-        DevAccount { name: format!("dev{index}"), address: secret.address(), private_key: *secret.bytes() }
+        DevAccount {
+            name: format!("dev{index}"),
+            address: secret.address(),
+            private_key: *secret.bytes(),
+        }
     };
     (0..10).map(account).collect()
 }

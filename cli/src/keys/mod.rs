@@ -9,6 +9,6 @@ mod command;
 
 pub(crate) use command::KeysCommand;
 pub(crate) use derive::{KeyKind, Secret};
+pub use dev::{DEV_MNEMONIC, DevAccount, dev_accounts};
 pub(crate) use ring::{Keyring, KeyringArgs, Record};
 pub(crate) use show::{Spelled, parse_account};
-pub use dev::{DEV_MNEMONIC, DevAccount, dev_accounts};

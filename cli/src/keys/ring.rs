@@ -37,7 +37,10 @@ pub(crate) struct KeyringArgs {
 impl KeyringArgs {
     /// The keyring named by the flags, `client.toml` and the home.
     pub(crate) fn open(&self, home: &Home) -> Result<Keyring> {
-        let backend = match (self.keyring_backend, home.client_config()?.keyring_backend.as_deref()) {
+        let backend = match (
+            self.keyring_backend,
+            home.client_config()?.keyring_backend.as_deref(),
+        ) {
             (Some(b), _) => b,
             (None, None | Some("test")) => Backend::Test,
             (None, Some("file")) => Backend::File,
@@ -82,10 +85,17 @@ const PASSPHRASE_MIN: usize = 8;
 
 /// Refuses names that are not plain file names, or that could be taken for an address.
 pub(crate) fn check_name(name: &str) -> Result<()> {
-    let head = name.chars().next().is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
-    let body = name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+    let head = name
+        .chars()
+        .next()
+        .is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
+    let body = name
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
     if !head || !body || name.len() > NAME_MAX {
-        bail!("invalid key name {name:?}: want 1 to {NAME_MAX} letters, digits, '.', '_' or '-', not starting with '.' or '-'");
+        bail!(
+            "invalid key name {name:?}: want 1 to {NAME_MAX} letters, digits, '.', '_' or '-', not starting with '.' or '-'"
+        );
     }
     let address_like = name.len() == 42 && name.starts_with("0x") || name.len() > 38 && name.contains('1');
     if address_like {
@@ -99,22 +109,29 @@ impl Record {
     pub(crate) fn new(name: &str, secret: &Secret, passphrase: Option<&str>) -> Result<Self> {
         check_name(name)?;
         let public = secret.public();
-        let sealed = passphrase.map(|p| Sealed::seal(secret.bytes(), p, &label(&secret.address()))).transpose()?;
+        let sealed = passphrase
+            .map(|p| Sealed::seal(secret.bytes(), p, &label(&secret.address())))
+            .transpose()?;
         Ok(Self {
             version: 1,
             name: name.into(),
             key_type: secret.kind(),
             address: secret.address(),
             public_key: STANDARD.encode(public_bytes(&public)),
-            secret: passphrase.is_none().then(|| Zeroizing::new(hex::encode(secret.bytes()))),
+            secret: passphrase
+                .is_none()
+                .then(|| Zeroizing::new(hex::encode(secret.bytes()))),
             sealed,
         })
     }
     /// Its public key.
     pub(crate) fn public(&self) -> Result<PublicKey> {
-        let bytes = STANDARD.decode(&self.public_key).with_context(|| format!("key {}: public key", self.name))?;
-        let bytes: [u8; 33] =
-            bytes.try_into().map_err(|b: Vec<u8>| anyhow!("key {}: public key of {} bytes", self.name, b.len()))?;
+        let bytes = STANDARD
+            .decode(&self.public_key)
+            .with_context(|| format!("key {}: public key", self.name))?;
+        let bytes: [u8; 33] = bytes
+            .try_into()
+            .map_err(|b: Vec<u8>| anyhow!("key {}: public key of {} bytes", self.name, b.len()))?;
         let key = match self.key_type {
             KeyKind::Eth => PublicKey::EthSecp256k1(bytes),
             KeyKind::Cosmos => PublicKey::Secp256k1(bytes),
@@ -128,12 +145,20 @@ impl Record {
             (Some(hex), None) => Secret::from_hex(self.key_type, hex)?,
             (None, Some(sealed)) => {
                 let opened = sealed.open(&passphrase()?, &label(&self.address));
-                Secret::new(self.key_type, &opened.with_context(|| format!("key {}", self.name))?)?
+                Secret::new(
+                    self.key_type,
+                    &opened.with_context(|| format!("key {}", self.name))?,
+                )?
             }
             _ => bail!("key {}: want either a plain or a sealed secret", self.name),
         };
         if secret.address() != self.address {
-            bail!("key {}: its file says {}, its secret is {}'s", self.name, self.address, secret.address());
+            bail!(
+                "key {}: its file says {}, its secret is {}'s",
+                self.name,
+                self.address,
+                secret.address()
+            );
         }
         Ok(secret)
     }
@@ -172,7 +197,10 @@ impl Keyring {
             Backend::Test => "keyring-test",
             Backend::File => "keyring-file",
         };
-        Self { dir: base.join(name), backend }
+        Self {
+            dir: base.join(name),
+            backend,
+        }
     }
     /// The plain keyring under `base`, for development accounts.
     pub(crate) fn test(base: &Path) -> Self {
@@ -189,24 +217,41 @@ impl Keyring {
     /// Stores a key. Refused where the name or the address is taken.
     pub(crate) fn add(&self, name: &str, secret: &Secret, passphrase: Option<&str>) -> Result<Record> {
         if let Some(p) = passphrase.filter(|p| p.chars().count() < PASSPHRASE_MIN) {
-            bail!("passphrase of {} characters: want at least {PASSPHRASE_MIN}", p.chars().count());
+            bail!(
+                "passphrase of {} characters: want at least {PASSPHRASE_MIN}",
+                p.chars().count()
+            );
         }
         if passphrase.is_some() != self.seals() {
-            bail!("{}: a passphrase is for the file backend, and needed there", self.dir.display());
+            bail!(
+                "{}: a passphrase is for the file backend, and needed there",
+                self.dir.display()
+            );
         }
         let path = self.path(name)?;
-        if let Some(other) = self.list()?.into_iter().find(|r| r.address == secret.address() && r.name != name) {
-            bail!("{} is already in the keyring, as {}", secret.address(), other.name);
+        if let Some(other) = self
+            .list()?
+            .into_iter()
+            .find(|r| r.address == secret.address() && r.name != name)
+        {
+            bail!(
+                "{} is already in the keyring, as {}",
+                secret.address(),
+                other.name
+            );
         }
         let record = Record::new(name, secret, passphrase)?;
         let text = Zeroizing::new(serde_json::to_string_pretty(&record)?);
         make_private_dir(&self.dir)?;
-        let mut file = tempfile::NamedTempFile::new_in(&self.dir).with_context(|| format!("{}", self.dir.display()))?;
+        let mut file =
+            tempfile::NamedTempFile::new_in(&self.dir).with_context(|| format!("{}", self.dir.display()))?;
         file.write_all(text.as_bytes())?;
         file.as_file().sync_all()?;
         // Never over another key: the money behind it would be lost.
         file.persist_noclobber(&path).map_err(|e| match e.error.kind() {
-            std::io::ErrorKind::AlreadyExists => anyhow!("key {name:?} exists already in {}", self.dir.display()),
+            std::io::ErrorKind::AlreadyExists => {
+                anyhow!("key {name:?} exists already in {}", self.dir.display())
+            }
             _ => anyhow!("{}: {}", path.display(), e.error),
         })?;
         Ok(record)
@@ -221,7 +266,9 @@ impl Keyring {
         for entry in entries {
             let path = entry?.path();
             let stem = path.file_stem().and_then(|s| s.to_str());
-            let Some(name) = stem.filter(|_| path.extension().is_some_and(|e| e == "json")) else { continue };
+            let Some(name) = stem.filter(|_| path.extension().is_some_and(|e| e == "json")) else {
+                continue;
+            };
             if records.len() == KEYS_MAX {
                 bail!("{}: more than {KEYS_MAX} keys", self.dir.display());
             }
@@ -232,14 +279,25 @@ impl Keyring {
     }
     fn get(&self, name: &str) -> Result<Option<Record>> {
         let path = self.path(name)?;
-        let Some(text) = crate::home::read_optional(&path)? else { return Ok(None) };
+        let Some(text) = crate::home::read_optional(&path)? else {
+            return Ok(None);
+        };
         Record::parse(&Zeroizing::new(text), &path.display().to_string()).map(Some)
     }
     /// The key called `text`, or the key of the account `text` in either spelling.
     pub(crate) fn find(&self, prefix: &str, text: &str) -> Result<Record> {
-        let missing = || anyhow!("no key {text:?} in {} (try `braidd keys list`)", self.dir.display());
+        let missing = || {
+            anyhow!(
+                "no key {text:?} in {} (try `braidd keys list`)",
+                self.dir.display()
+            )
+        };
         if let Ok(address) = super::parse_account(prefix, text) {
-            return self.list()?.into_iter().find(|r| r.address == address).ok_or_else(missing);
+            return self
+                .list()?
+                .into_iter()
+                .find(|r| r.address == address)
+                .ok_or_else(missing);
         }
         self.get(text)?.ok_or_else(missing)
     }
@@ -280,7 +338,9 @@ fn make_private_dir(dir: &Path) -> Result<()> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir).with_context(|| format!("create {}", dir.display()))
+    builder
+        .create(dir)
+        .with_context(|| format!("create {}", dir.display()))
 }
 
 #[cfg(test)]
@@ -308,14 +368,22 @@ mod tests {
                 assert_eq!(record.sealed.is_some(), pass.is_some());
                 assert_eq!(record.secret(ask).unwrap().bytes(), want.bytes());
                 assert_eq!(record.public().unwrap(), want.public());
-                for spelling in [want.address().to_string(), types::bech32_address("braid", &want.address())] {
+                for spelling in [
+                    want.address().to_string(),
+                    types::bech32_address("braid", &want.address()),
+                ] {
                     assert_eq!(ring.find("braid", &spelling).unwrap().name, text);
                 }
             }
             let file = std::fs::read_to_string(dir.path().join(ring.dir.join("alice.json"))).unwrap();
             assert_eq!(file.contains(&"01".repeat(32)), pass.is_none(), "{file}");
             ring.delete("alice").unwrap();
-            assert!(ring.find("braid", "alice").unwrap_err().to_string().contains("alice"));
+            assert!(
+                ring.find("braid", "alice")
+                    .unwrap_err()
+                    .to_string()
+                    .contains("alice")
+            );
             assert!(ring.delete("alice").is_err());
         }
     }
@@ -325,8 +393,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let ring = Keyring::test(dir.path());
         ring.add("alice", &secret(1), None).unwrap();
-        assert!(ring.add("alice", &secret(2), None).unwrap_err().to_string().contains("exists already"));
-        assert!(ring.add("alias", &secret(1), None).unwrap_err().to_string().contains("as alice"));
+        assert!(
+            ring.add("alice", &secret(2), None)
+                .unwrap_err()
+                .to_string()
+                .contains("exists already")
+        );
+        assert!(
+            ring.add("alias", &secret(1), None)
+                .unwrap_err()
+                .to_string()
+                .contains("as alice")
+        );
         let kept = ring.find("braid", "alice").unwrap();
         assert_eq!(kept.address, secret(1).address());
         let leftovers = std::fs::read_dir(&ring.dir).unwrap().count();
@@ -352,7 +430,22 @@ mod tests {
         let long = "a".repeat(NAME_MAX + 1);
         let address = secret(1).address().to_string();
         let bech32 = types::bech32_address("braid", &secret(1).address());
-        for name in ["", ".", "..", "../x", "a/b", "/etc/passwd", "-f", ".hidden", "a\0b", "a b", "ä", &long, &address, &bech32] {
+        for name in [
+            "",
+            ".",
+            "..",
+            "../x",
+            "a/b",
+            "/etc/passwd",
+            "-f",
+            ".hidden",
+            "a\0b",
+            "a b",
+            "ä",
+            &long,
+            &address,
+            &bech32,
+        ] {
             assert!(ring.add(name, &secret(1), None).is_err(), "{name:?}");
             assert!(ring.delete(name).is_err(), "{name:?}");
         }
@@ -367,7 +460,11 @@ mod tests {
         let path = ring.dir.join("alice.json");
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, text.replace(&"01".repeat(32), &"02".repeat(32))).unwrap();
-        let error = ring.find("braid", "alice").unwrap().secret(|| bail!("not asked")).unwrap_err();
+        let error = ring
+            .find("braid", "alice")
+            .unwrap()
+            .secret(|| bail!("not asked"))
+            .unwrap_err();
         assert!(error.to_string().contains("its file says"), "{error}");
         std::fs::write(&path, "{}").unwrap();
         assert!(format!("{:#}", ring.list().unwrap_err()).contains("alice.json"));
@@ -377,7 +474,12 @@ mod tests {
     fn short_passphrases_are_refused() {
         let dir = tempfile::tempdir().unwrap();
         let ring = Keyring::new(dir.path(), Backend::File);
-        assert!(ring.add("a", &secret(1), Some("short")).unwrap_err().to_string().contains("at least 8"));
+        assert!(
+            ring.add("a", &secret(1), Some("short"))
+                .unwrap_err()
+                .to_string()
+                .contains("at least 8")
+        );
         assert!(ring.add("a", &secret(1), None).is_err());
     }
 }

@@ -1,7 +1,10 @@
 //! A private key under a passphrase: Argon2id, then XChaCha20-Poly1305.
 use anyhow::{Context as _, Result, anyhow, bail};
 use argon2::{Algorithm, Argon2, Params, Version};
-use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305, aead::{Aead as _, Payload}};
+use chacha20poly1305::{
+    KeyInit as _, XChaCha20Poly1305,
+    aead::{Aead as _, Payload},
+};
 use rand::RngCore as _;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -35,10 +38,15 @@ impl Sealed {
     pub(crate) fn seal(secret: &[u8; 32], passphrase: &str, label: &str) -> Result<Self> {
         let (mut salt, mut nonce) = ([0u8; 16], [0u8; 24]);
         for bytes in [&mut salt[..], &mut nonce[..]] {
-            rand::rngs::OsRng.try_fill_bytes(bytes).context("the system's randomness")?;
+            rand::rngs::OsRng
+                .try_fill_bytes(bytes)
+                .context("the system's randomness")?;
         }
         let key = stretch(passphrase, &salt, MEMORY_KIB, PASSES)?;
-        let payload = Payload { msg: secret, aad: label.as_bytes() };
+        let payload = Payload {
+            msg: secret,
+            aad: label.as_bytes(),
+        };
         let ciphertext = XChaCha20Poly1305::new((&*key).into())
             .encrypt((&nonce).into(), payload)
             .map_err(|_| anyhow!("encryption failed"))?;
@@ -55,18 +63,30 @@ impl Sealed {
     /// Opens with the passphrase and the label it was sealed with.
     pub(crate) fn open(&self, passphrase: &str, label: &str) -> Result<Zeroizing<Vec<u8>>> {
         if self.kdf != "argon2id" || self.cipher != "xchacha20poly1305" {
-            bail!("sealed with {} and {}: want argon2id and xchacha20poly1305", self.kdf, self.cipher);
+            bail!(
+                "sealed with {} and {}: want argon2id and xchacha20poly1305",
+                self.kdf,
+                self.cipher
+            );
         }
         if self.memory_kib > MEMORY_KIB_MAX || self.passes > PASSES_MAX {
-            bail!("sealed with {} KiB and {} passes: more than this program spends", self.memory_kib, self.passes);
+            bail!(
+                "sealed with {} KiB and {} passes: more than this program spends",
+                self.memory_kib,
+                self.passes
+            );
         }
         let field = |name, text: &str| hex::decode(text).map_err(|e| anyhow!("sealed key: {name}: {e}"));
         let (salt, nonce) = (field("salt", &self.salt)?, field("nonce", &self.nonce)?);
-        let nonce: [u8; 24] =
-            nonce.try_into().map_err(|n: Vec<u8>| anyhow!("sealed key: nonce has {} bytes, want 24", n.len()))?;
+        let nonce: [u8; 24] = nonce
+            .try_into()
+            .map_err(|n: Vec<u8>| anyhow!("sealed key: nonce has {} bytes, want 24", n.len()))?;
         let ciphertext = field("ciphertext", &self.ciphertext)?;
         let key = stretch(passphrase, &salt, self.memory_kib, self.passes)?;
-        let payload = Payload { msg: ciphertext.as_slice(), aad: label.as_bytes() };
+        let payload = Payload {
+            msg: ciphertext.as_slice(),
+            aad: label.as_bytes(),
+        };
         XChaCha20Poly1305::new((&*key).into())
             .decrypt((&nonce).into(), payload)
             .map(Zeroizing::new)
@@ -95,16 +115,35 @@ mod tests {
         assert!(sealed.open("correct horse", "0xdef").is_err());
         assert!(!serde_json::to_string(&sealed).unwrap().contains("0707"));
         let mut changed = sealed.clone();
-        changed.ciphertext.replace_range(0..2, if &sealed.ciphertext[..2] == "00" { "11" } else { "00" });
+        changed.ciphertext.replace_range(
+            0..2,
+            if &sealed.ciphertext[..2] == "00" {
+                "11"
+            } else {
+                "00"
+            },
+        );
         assert!(changed.open("correct horse", "0xabc").is_err());
     }
 
     #[test]
     fn a_file_cannot_ask_for_all_of_the_machine() {
         let sealed = Sealed::seal(&[7; 32], "p", "l").unwrap();
-        let greedy = Sealed { memory_kib: u32::MAX, ..sealed.clone() };
-        assert!(greedy.open("p", "l").unwrap_err().to_string().contains("more than"));
-        let odd = Sealed { kdf: "md5".into(), ..sealed };
+        let greedy = Sealed {
+            memory_kib: u32::MAX,
+            ..sealed.clone()
+        };
+        assert!(
+            greedy
+                .open("p", "l")
+                .unwrap_err()
+                .to_string()
+                .contains("more than")
+        );
+        let odd = Sealed {
+            kdf: "md5".into(),
+            ..sealed
+        };
         assert!(odd.open("p", "l").unwrap_err().to_string().contains("md5"));
     }
 }

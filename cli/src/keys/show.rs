@@ -17,14 +17,18 @@ pub(crate) struct Spelled {
 impl Spelled {
     /// Both spellings on this chain.
     pub(crate) fn new(config: &ChainConfig, address: &Address) -> Self {
-        Self { bech32: bech32_address(&config.bech32_prefix, address), hex: address.to_string() }
+        Self {
+            bech32: bech32_address(&config.bech32_prefix, address),
+            hex: address.to_string(),
+        }
     }
 }
 
 /// Reads an account in either spelling; an operator's address (`…valoper1…`) names its account too.
 pub(crate) fn parse_account(prefix: &str, text: &str) -> Result<Address> {
     if let Ok(bytes) = bech32_decode(&format!("{prefix}valoper"), text) {
-        return Address::try_from(bytes.as_slice()).map_err(|_| anyhow!("invalid address {text:?}: {} bytes, want 20", bytes.len()));
+        return Address::try_from(bytes.as_slice())
+            .map_err(|_| anyhow!("invalid address {text:?}: {} bytes, want 20", bytes.len()));
     }
     Ok(parse_address(prefix, text)?)
 }

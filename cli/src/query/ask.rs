@@ -49,7 +49,9 @@ impl PageArgs {
     /// As protobuf.
     pub(crate) fn request(&self) -> Result<Option<PageRequest>> {
         let key = match &self.page_key {
-            Some(text) => STANDARD.decode(text).with_context(|| format!("page key {text:?}"))?,
+            Some(text) => STANDARD
+                .decode(text)
+                .with_context(|| format!("page key {text:?}"))?,
             None => Vec::new(),
         };
         Ok(Some(PageRequest {
@@ -71,7 +73,13 @@ impl Ask {
         let format = flags.output.format(home.client_config()?.output.as_deref())?;
         // Names of keys stand for their addresses; none needs a passphrase for that.
         let ring = crate::keys::KeyringArgs::default().open(&home)?;
-        Ok(Self { client, chain, ring, height: flags.height, format })
+        Ok(Self {
+            client,
+            chain,
+            ring,
+            height: flags.height,
+            format,
+        })
     }
     /// A query at the height asked for.
     pub(crate) async fn get<Q: Message, R: Message + Default>(&self, path: &str, request: &Q) -> Result<R> {
@@ -87,11 +95,17 @@ impl Ask {
     }
     /// An account in bech32, however it was named.
     pub(crate) fn account(&self, text: &str) -> Result<String> {
-        Ok(bech32_address(&self.chain.config.bech32_prefix, &self.address(text)?))
+        Ok(bech32_address(
+            &self.chain.config.bech32_prefix,
+            &self.address(text)?,
+        ))
     }
     /// An operator in bech32, however it was named.
     pub(crate) fn valoper(&self, text: &str) -> Result<String> {
-        Ok(bech32_encode(&self.chain.config.valoper_prefix(), self.address(text)?.as_slice()))
+        Ok(bech32_encode(
+            &self.chain.config.valoper_prefix(),
+            self.address(text)?.as_slice(),
+        ))
     }
     /// Prints a value.
     pub(crate) fn print(&self, value: &Value) -> Result<()> {

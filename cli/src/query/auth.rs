@@ -22,7 +22,9 @@ impl Auth {
     pub(crate) async fn run(&self, ask: &Ask) -> Result<()> {
         let Self::Account { address } = self;
         let who = ask.address(address)?;
-        let request = QueryAccountRequest { address: ask.account(address)? };
+        let request = QueryAccountRequest {
+            address: ask.account(address)?,
+        };
         let r: QueryAccountResponse = ask.get("/cosmos.auth.v1beta1.Query/Account", &request).await?;
         let account = render::account(&r.account.context("the node's answer names no account")?);
         ask.print(&json!({ "account": account, "evm_address": Spelled::new(&ask.chain.config, &who).hex }))

@@ -41,19 +41,34 @@ impl Bank {
             Self::Balances { address, page: which } => {
                 let address = ask.account(address)?;
                 let pagination = which.request()?;
-                let request = QueryAllBalancesRequest { address, pagination, ..QueryAllBalancesRequest::default() };
-                let r: QueryAllBalancesResponse = ask.get("/cosmos.bank.v1beta1.Query/AllBalances", &request).await?;
-                ask.print(&json!({ "balances": coins(&r.balances), "pagination": page(r.pagination.as_ref()) }))
+                let request = QueryAllBalancesRequest {
+                    address,
+                    pagination,
+                    ..QueryAllBalancesRequest::default()
+                };
+                let r: QueryAllBalancesResponse = ask
+                    .get("/cosmos.bank.v1beta1.Query/AllBalances", &request)
+                    .await?;
+                ask.print(
+                    &json!({ "balances": coins(&r.balances), "pagination": page(r.pagination.as_ref()) }),
+                )
             }
             Self::Balance { address, denom } => {
                 let denom = denom.as_ref().unwrap_or(&ask.chain.config.base_denom).clone();
-                let request = QueryBalanceRequest { address: ask.account(address)?, denom };
+                let request = QueryBalanceRequest {
+                    address: ask.account(address)?,
+                    denom,
+                };
                 let r: QueryBalanceResponse = ask.get("/cosmos.bank.v1beta1.Query/Balance", &request).await?;
                 ask.print(&json!({ "balance": r.balance.as_ref().map(coin) }))
             }
             Self::TotalSupply { page: which } => {
-                let request = QueryTotalSupplyRequest { pagination: which.request()? };
-                let r: QueryTotalSupplyResponse = ask.get("/cosmos.bank.v1beta1.Query/TotalSupply", &request).await?;
+                let request = QueryTotalSupplyRequest {
+                    pagination: which.request()?,
+                };
+                let r: QueryTotalSupplyResponse = ask
+                    .get("/cosmos.bank.v1beta1.Query/TotalSupply", &request)
+                    .await?;
                 ask.print(&json!({ "supply": coins(&r.supply), "pagination": page(r.pagination.as_ref()) }))
             }
         }

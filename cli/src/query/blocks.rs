@@ -17,14 +17,18 @@ pub(crate) async fn tx(ask: &Ask, text: &str) -> Result<()> {
             None => ask.client.eth_tx(hash).await?,
         }
     };
-    let Some(found) = found else { bail!("no transaction {text} in any block (it may be waiting, or never have come)") };
+    let Some(found) = found else {
+        bail!("no transaction {text} in any block (it may be waiting, or never have come)")
+    };
     ask.print(&crate::tx::included(&ask.client, &found).await?)
 }
 
 fn parse_hash(text: &str) -> Result<[u8; 32]> {
     let digits = text.strip_prefix("0x").unwrap_or(text);
     let bytes = hex::decode(digits).map_err(|e| anyhow!("invalid hash {text:?}: {e}"))?;
-    bytes.try_into().map_err(|b: Vec<u8>| anyhow!("invalid hash {text:?}: {} bytes, want 32", b.len()))
+    bytes
+        .try_into()
+        .map_err(|b: Vec<u8>| anyhow!("invalid hash {text:?}: {} bytes, want 32", b.len()))
 }
 
 /// A block, as CometBFT's RPC has it.
@@ -43,7 +47,10 @@ mod tests {
     #[test]
     fn hashes_have_32_bytes_in_either_spelling() {
         let digits = "ab".repeat(32);
-        assert_eq!(parse_hash(&digits).unwrap(), parse_hash(&format!("0x{}", digits.to_uppercase())).unwrap());
+        assert_eq!(
+            parse_hash(&digits).unwrap(),
+            parse_hash(&format!("0x{}", digits.to_uppercase())).unwrap()
+        );
         for bad in ["", "0x", "ab", "zz", &digits[1..]] {
             assert!(parse_hash(bad).is_err(), "{bad}");
         }

@@ -73,25 +73,40 @@ impl EvmQuery {
         let hex_of = |text: &str| -> Result<String> { Ok(ask.address(text)?.to_string()) };
         match self {
             Self::Code { address } => {
-                let request = AddressRequest { address: hex_of(address)? };
+                let request = AddressRequest {
+                    address: hex_of(address)?,
+                };
                 let r: CodeResponse = ask.get(&path("Code"), &request).await?;
                 ask.print(&json!({ "code": format!("0x{}", hex::encode(&r.code)) }))
             }
             Self::Storage { address, slot: key } => {
-                let request = StorageRequest { address: hex_of(address)?, key: slot(key)?.to_string() };
+                let request = StorageRequest {
+                    address: hex_of(address)?,
+                    key: slot(key)?.to_string(),
+                };
                 let r: TextResponse = ask.get(&path("Storage"), &request).await?;
                 ask.print(&json!({ "value": r.text }))
             }
-            Self::Call { to, data, from, value, gas } => {
+            Self::Call {
+                to,
+                data,
+                from,
+                value,
+                gas,
+            } => {
                 let data = crate::tx::parse_hex("call data", data)?;
                 let mut args = json!({ "to": hex_of(to)?, "input": data.to_string() });
                 if let Some(from) = from {
                     args["from"] = hex_of(from)?.into();
                 }
                 if let Some(value) = value {
-                    args["value"] = format!("0x{:x}", crate::amount::parse_wei(&ask.chain.config, value)?).into();
+                    args["value"] =
+                        format!("0x{:x}", crate::amount::parse_wei(&ask.chain.config, value)?).into();
                 }
-                let request = EthCallRequest { args: args.to_string().into_bytes().into(), gas_cap: *gas };
+                let request = EthCallRequest {
+                    args: args.to_string().into_bytes().into(),
+                    gas_cap: *gas,
+                };
                 let r: MsgEthereumTxResponse = ask.get(&path("EthCall"), &request).await?;
                 let mut shown = json!({
                     "ret": format!("0x{}", hex::encode(&r.ret)), "gas_used": r.gas_used.to_string(), "vm_error": r.vm_error,
@@ -100,12 +115,20 @@ impl EvmQuery {
                     shown["reason"] = reason.into();
                 }
                 ask.print(&shown)?;
-                if r.vm_error.is_empty() { Ok(()) } else { bail!("the call failed: {}", r.vm_error) }
+                if r.vm_error.is_empty() {
+                    Ok(())
+                } else {
+                    bail!("the call failed: {}", r.vm_error)
+                }
             }
             Self::Account { address } => {
-                let request = AddressRequest { address: hex_of(address)? };
+                let request = AddressRequest {
+                    address: hex_of(address)?,
+                };
                 let r: AccountResponse = ask.get(&path("Account"), &request).await?;
-                ask.print(&json!({ "balance": r.balance, "code_hash": r.code_hash, "nonce": r.nonce.to_string() }))
+                ask.print(
+                    &json!({ "balance": r.balance, "code_hash": r.code_hash, "nonce": r.nonce.to_string() }),
+                )
             }
             Self::Params => {
                 let r: ParamsResponse = ask.get(&path("Params"), &()).await?;

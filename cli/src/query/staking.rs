@@ -6,10 +6,10 @@ use anyhow::Result;
 use clap::Subcommand;
 use cosmrs::proto::cosmos::staking::v1beta1::{
     BondStatus, DelegationResponse, Params, QueryDelegationRequest, QueryDelegationResponse,
-    QueryDelegatorDelegationsRequest, QueryDelegatorDelegationsResponse, QueryDelegatorUnbondingDelegationsRequest,
-    QueryDelegatorUnbondingDelegationsResponse, QueryParamsRequest, QueryParamsResponse, QueryPoolRequest,
-    QueryPoolResponse, QueryValidatorRequest, QueryValidatorResponse, QueryValidatorsRequest, QueryValidatorsResponse,
-    UnbondingDelegation, Validator,
+    QueryDelegatorDelegationsRequest, QueryDelegatorDelegationsResponse,
+    QueryDelegatorUnbondingDelegationsRequest, QueryDelegatorUnbondingDelegationsResponse,
+    QueryParamsRequest, QueryParamsResponse, QueryPoolRequest, QueryPoolResponse, QueryValidatorRequest,
+    QueryValidatorResponse, QueryValidatorsRequest, QueryValidatorsResponse, UnbondingDelegation, Validator,
 };
 use serde_json::{Value, json};
 
@@ -77,27 +77,44 @@ impl Staking {
         match self {
             Self::Validators { status, page } => validators(ask, *status, page).await,
             Self::Validator { validator: operator } => {
-                let request = QueryValidatorRequest { validator_addr: ask.valoper(operator)? };
+                let request = QueryValidatorRequest {
+                    validator_addr: ask.valoper(operator)?,
+                };
                 let r: QueryValidatorResponse = ask.get(&path("Validator"), &request).await?;
                 ask.print(&json!({ "validator": r.validator.as_ref().map(validator) }))
             }
-            Self::Delegations { delegator, page: which } => {
+            Self::Delegations {
+                delegator,
+                page: which,
+            } => {
                 let delegator_addr = ask.account(delegator)?;
-                let request = QueryDelegatorDelegationsRequest { delegator_addr, pagination: which.request()? };
-                let r: QueryDelegatorDelegationsResponse = ask.get(&path("DelegatorDelegations"), &request).await?;
+                let request = QueryDelegatorDelegationsRequest {
+                    delegator_addr,
+                    pagination: which.request()?,
+                };
+                let r: QueryDelegatorDelegationsResponse =
+                    ask.get(&path("DelegatorDelegations"), &request).await?;
                 let list: Vec<Value> = r.delegation_responses.iter().map(delegation).collect();
                 ask.print(&json!({ "delegation_responses": list, "pagination": page(r.pagination.as_ref()) }))
             }
             Self::Delegation { delegator, validator } => {
                 let (delegator_addr, validator_addr) = (ask.account(delegator)?, ask.valoper(validator)?);
-                let request = QueryDelegationRequest { delegator_addr, validator_addr };
+                let request = QueryDelegationRequest {
+                    delegator_addr,
+                    validator_addr,
+                };
                 let r: QueryDelegationResponse = ask.get(&path("Delegation"), &request).await?;
                 ask.print(&json!({ "delegation_response": r.delegation_response.as_ref().map(delegation) }))
             }
-            Self::UnbondingDelegations { delegator, page: which } => {
+            Self::UnbondingDelegations {
+                delegator,
+                page: which,
+            } => {
                 let delegator_addr = ask.account(delegator)?;
-                let request =
-                    QueryDelegatorUnbondingDelegationsRequest { delegator_addr, pagination: which.request()? };
+                let request = QueryDelegatorUnbondingDelegationsRequest {
+                    delegator_addr,
+                    pagination: which.request()?,
+                };
                 let r: QueryDelegatorUnbondingDelegationsResponse =
                     ask.get(&path("DelegatorUnbondingDelegations"), &request).await?;
                 let list: Vec<Value> = r.unbonding_responses.iter().map(unbonding).collect();
@@ -109,9 +126,7 @@ impl Staking {
             }
             Self::Pool => {
                 let r: QueryPoolResponse = ask.get(&path("Pool"), &QueryPoolRequest {}).await?;
-                let show = |p: &cosmrs::proto::cosmos::staking::v1beta1::Pool| {
-                    json!({ "not_bonded_tokens": p.not_bonded_tokens, "bonded_tokens": p.bonded_tokens })
-                };
+                let show = |p: &cosmrs::proto::cosmos::staking::v1beta1::Pool| json!({ "not_bonded_tokens": p.not_bonded_tokens, "bonded_tokens": p.bonded_tokens });
                 ask.print(&json!({ "pool": r.pool.as_ref().map(show) }))
             }
         }
@@ -125,14 +140,18 @@ async fn validators(ask: &Ask, status: Option<Status>, which: &PageArgs) -> Resu
         Some(Status::Unbonding) => "BOND_STATUS_UNBONDING",
         Some(Status::Unbonded) => "BOND_STATUS_UNBONDED",
     };
-    let request = QueryValidatorsRequest { status: status.into(), pagination: which.request()? };
+    let request = QueryValidatorsRequest {
+        status: status.into(),
+        pagination: which.request()?,
+    };
     let r: QueryValidatorsResponse = ask.get(&path("Validators"), &request).await?;
     let list: Vec<Value> = r.validators.iter().map(validator).collect();
     ask.print(&json!({ "validators": list, "pagination": page(r.pagination.as_ref()) }))
 }
 
 fn validator(v: &Validator) -> Value {
-    let status = BondStatus::try_from(v.status).map_or_else(|_| v.status.to_string(), |s| s.as_str_name().into());
+    let status =
+        BondStatus::try_from(v.status).map_or_else(|_| v.status.to_string(), |s| s.as_str_name().into());
     let commission = v.commission.as_ref().map(|c| {
         let rates = c.commission_rates.as_ref().map(|r| {
             json!({ "rate": dec(&r.rate), "max_rate": dec(&r.max_rate), "max_change_rate": dec(&r.max_change_rate) })
@@ -226,7 +245,10 @@ mod tests {
                 validator_address: "v".into(),
                 shares: "1000000000000000000".into(),
             }),
-            balance: Some(Coin { denom: "abraid".into(), amount: "1".into() }),
+            balance: Some(Coin {
+                denom: "abraid".into(),
+                amount: "1".into(),
+            }),
         });
         assert_eq!(shown["delegation"]["shares"], "1.000000000000000000");
         assert_eq!(shown["balance"], json!({ "denom": "abraid", "amount": "1" }));

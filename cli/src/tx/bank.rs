@@ -40,7 +40,10 @@ pub(crate) fn proto_coins(coins: &[Coin]) -> Vec<ProtoCoin> {
 
 /// A coin as messages carry it.
 pub(crate) fn proto_coin(coin: &Coin) -> ProtoCoin {
-    ProtoCoin { denom: coin.denom.clone(), amount: coin.amount.to_string() }
+    ProtoCoin {
+        denom: coin.denom.clone(),
+        amount: coin.amount.to_string(),
+    }
 }
 
 fn positive(session: &Session, text: &str) -> Result<Vec<Coin>> {
@@ -66,13 +69,21 @@ impl Bank {
             }
             Self::MultiSend { from, rest, split } => {
                 let signer = session.signer(Some(from))?;
-                let Some((amount, receivers)) = rest.split_last() else { bail!("give receivers and an amount") };
+                let Some((amount, receivers)) = rest.split_last() else {
+                    bail!("give receivers and an amount")
+                };
                 let (total, each) = shares(&positive(session, amount)?, receivers.len(), *split)?;
                 let output = |to: &String| -> Result<Output> {
-                    Ok(Output { address: session.bech32(&session.account(to)?), coins: proto_coins(&each) })
+                    Ok(Output {
+                        address: session.bech32(&session.account(to)?),
+                        coins: proto_coins(&each),
+                    })
                 };
                 let message = MsgMultiSend {
-                    inputs: vec![Input { address: session.bech32(&signer.address), coins: proto_coins(&total) }],
+                    inputs: vec![Input {
+                        address: session.bech32(&signer.address),
+                        coins: proto_coins(&total),
+                    }],
                     outputs: receivers.iter().map(output).collect::<Result<_>>()?,
                 };
                 native::run(session, &signer, vec![messages::any(&message)]).await
@@ -94,7 +105,10 @@ fn shares(coins: &[Coin], n: usize, split: bool) -> Result<(Vec<Coin>, Vec<Coin>
     let total = each
         .iter()
         .map(|c| {
-            let sum = c.amount.checked_mul(n).ok_or_else(|| anyhow!("{n} times {c} does not fit 256 bits"))?;
+            let sum = c
+                .amount
+                .checked_mul(n)
+                .ok_or_else(|| anyhow!("{n} times {c} does not fit 256 bits"))?;
             Ok(Coin::new(sum, c.denom.clone()))
         })
         .collect::<Result<_>>()?;
@@ -109,8 +123,14 @@ mod tests {
     fn shares_add_up_to_what_is_taken() {
         let ten = [Coin::new(U256::from(10), "abraid")];
         let text = |(total, each): (Vec<Coin>, Vec<Coin>)| (total[0].to_string(), each[0].to_string());
-        assert_eq!(text(shares(&ten, 3, false).unwrap()), ("30abraid".into(), "10abraid".into()));
-        assert_eq!(text(shares(&ten, 3, true).unwrap()), ("9abraid".into(), "3abraid".into()));
+        assert_eq!(
+            text(shares(&ten, 3, false).unwrap()),
+            ("30abraid".into(), "10abraid".into())
+        );
+        assert_eq!(
+            text(shares(&ten, 3, true).unwrap()),
+            ("9abraid".into(), "3abraid".into())
+        );
         assert!(shares(&ten, 11, true).is_err());
         assert!(shares(&[Coin::new(U256::MAX, "abraid")], 2, false).is_err());
     }

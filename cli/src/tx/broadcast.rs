@@ -27,12 +27,16 @@ impl BroadcastCommand {
 fn decode(text: &str) -> Result<Vec<u8>> {
     if text.starts_with('{') {
         let printed: serde_json::Value = serde_json::from_str(text).context("the transaction is not JSON")?;
-        let Some(bytes) = printed["tx_bytes"].as_str() else { bail!("the JSON has no tx_bytes: is it signed?") };
+        let Some(bytes) = printed["tx_bytes"].as_str() else {
+            bail!("the JSON has no tx_bytes: is it signed?")
+        };
         return decode(bytes);
     }
     let bytes = match text.strip_prefix("0x") {
         Some(digits) => hex::decode(digits).context("the transaction is not hex")?,
-        None => STANDARD.decode(text).context("the transaction is neither a file nor base64")?,
+        None => STANDARD
+            .decode(text)
+            .context("the transaction is neither a file nor base64")?,
     };
     if crate::response::tx_json(&bytes).is_null() {
         bail!("{} bytes that are not a transaction", bytes.len());

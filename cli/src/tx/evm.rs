@@ -74,17 +74,46 @@ impl EvmCommand {
     pub(crate) async fn run(&self, session: &Session) -> Result<()> {
         let wei = |text: &str| amount::parse_wei(session.config(), text);
         let (from, wanted) = match self {
-            Self::Send { from, to, amount, tip } => {
+            Self::Send {
+                from,
+                to,
+                amount,
+                tip,
+            } => {
                 let to = TxKind::Call(session.account(to)?);
-                (Some(from.as_str()), Wanted { to, value: wei(amount)?, input: Bytes::new(), tip: tip.tip })
+                (
+                    Some(from.as_str()),
+                    Wanted {
+                        to,
+                        value: wei(amount)?,
+                        input: Bytes::new(),
+                        tip: tip.tip,
+                    },
+                )
             }
             Self::Deploy { bytecode, value, tip } => {
                 let input = read_bytecode(bytecode)?;
-                (None, Wanted { to: TxKind::Create, value: wei(&value.value)?, input, tip: tip.tip })
+                (
+                    None,
+                    Wanted {
+                        to: TxKind::Create,
+                        value: wei(&value.value)?,
+                        input,
+                        tip: tip.tip,
+                    },
+                )
             }
             Self::Call { to, data, value, tip } => {
                 let (to, input) = (TxKind::Call(session.account(to)?), parse_hex("call data", data)?);
-                (None, Wanted { to, value: wei(&value.value)?, input, tip: tip.tip })
+                (
+                    None,
+                    Wanted {
+                        to,
+                        value: wei(&value.value)?,
+                        input,
+                        tip: tip.tip,
+                    },
+                )
             }
         };
         send(session, from, wanted).await
@@ -95,7 +124,10 @@ async fn send(session: &Session, from: Option<&str>, wanted: Wanted) -> Result<(
     let flags = &session.flags;
     let signer = session.signer(from)?;
     if let Some(record) = signer.record.as_ref().filter(|r| r.key_type != KeyKind::Eth) {
-        bail!("key {} is a Cosmos secp256k1 key: Ethereum transactions need an eth_secp256k1 key", record.name);
+        bail!(
+            "key {} is a Cosmos secp256k1 key: Ethereum transactions need an eth_secp256k1 key",
+            record.name
+        );
     }
     // The sequence is the nonce; an Ethereum signature covers no account number.
     let nonce = match flags.sequence {
@@ -106,12 +138,17 @@ async fn send(session: &Session, from: Option<&str>, wanted: Wanted) -> Result<(
     let gas_limit = fees::gas_limit(flags, estimate(session, &signer.address, &wanted)).await?;
     // A plain payment needs 21000 exactly, whatever the adjustment.
     let plain = wanted.input.is_empty() && flags.gas == super::flags::Gas::Auto;
-    let gas_limit = if plain && gas_limit == fees::adjust(21_000, flags.gas_adjustment)? { 21_000 } else { gas_limit };
+    let gas_limit = if plain && gas_limit == fees::adjust(21_000, flags.gas_adjustment)? {
+        21_000
+    } else {
+        gas_limit
+    };
     if flags.dry_run {
         return session.print(&json!({ "gas_estimate": gas_limit.to_string() }));
     }
     let config = session.config();
-    let Bid { fee_cap, tip_cap } = fees::evm_bid(flags, config, session.client.as_ref(), wanted.tip, gas_limit).await?;
+    let Bid { fee_cap, tip_cap } =
+        fees::evm_bid(flags, config, session.client.as_ref(), wanted.tip, gas_limit).await?;
     let tx = TxEip1559 {
         chain_id: config.evm_chain_id,
         nonce,
@@ -123,7 +160,9 @@ async fn send(session: &Session, from: Option<&str>, wanted: Wanted) -> Result<(
         access_list: Default::default(),
         input: wanted.input,
     };
-    let Some(record) = &signer.record else { return session.print(&unsigned(&signer.address, &tx)) };
+    let Some(record) = &signer.record else {
+        return session.print(&unsigned(&signer.address, &tx));
+    };
     let secret = session.secret(record)?;
     let build = |nonce| {
         let signed = sign(&secret, TxEip1559 { nonce, ..tx.clone() })?;
@@ -162,14 +201,29 @@ async fn estimate(session: &Session, from: &Address, wanted: &Wanted) -> Result<
     if let TxKind::Call(to) = wanted.to {
         args["to"] = to.to_string().into();
     }
-    let request = EthCallRequest { args: args.to_string().into_bytes().into(), gas_cap: 0 };
+    let request = EthCallRequest {
+        args: args.to_string().into_bytes().into(),
+        gas_cap: 0,
+    };
     let path = "/cosmos.evm.vm.v1.Query/EstimateGas";
-    let answer: EstimateGasResponse =
-        session.online()?.query(path, &request, None).await.context("gas estimate (--gas N skips it)")?;
+    let answer: EstimateGasResponse = session
+        .online()?
+        .query(path, &request, None)
+        .await
+        .context("gas estimate (--gas N skips it)")?;
     if !answer.vm_error.is_empty() {
-        let reason = x_evm::revert_reason(&answer.ret).map(|r| format!(": {r}")).unwrap_or_default();
-        let told = if answer.vm_error.contains(reason.trim_start_matches(": ")) { "" } else { reason.as_str() };
-        bail!("it would fail: {}{told} (--gas N sends it all the same)", answer.vm_error);
+        let reason = x_evm::revert_reason(&answer.ret)
+            .map(|r| format!(": {r}"))
+            .unwrap_or_default();
+        let told = if answer.vm_error.contains(reason.trim_start_matches(": ")) {
+            ""
+        } else {
+            reason.as_str()
+        };
+        bail!(
+            "it would fail: {}{told} (--gas N sends it all the same)",
+            answer.vm_error
+        );
     }
     Ok(answer.gas)
 }
@@ -178,14 +232,21 @@ async fn estimate(session: &Session, from: &Address, wanted: &Wanted) -> Result<
 fn sign(secret: &Secret, tx: TxEip1559) -> Result<EvmTx> {
     let key = SigningKey::from_slice(secret.bytes()).expect("checked when the secret was made");
     let hash = tx.signature_hash();
-    let (signature, id) = key.sign_prehash_recoverable(hash.as_slice()).map_err(|e| anyhow!("sign: {e}"))?;
+    let (signature, id) = key
+        .sign_prehash_recoverable(hash.as_slice())
+        .map_err(|e| anyhow!("sign: {e}"))?;
     // k256 gives a low s already (EIP-2).
     let (r, s) = signature.split_bytes();
     let signature = Signature::new(U256::from_be_slice(&r), U256::from_be_slice(&s), id.is_y_odd());
     let signed = EvmTx::new(Envelope::Eip1559(tx.into_signed(signature)), secret.address());
-    let recovered = EvmTx::decode_any(&signed.raw).map_err(|e| anyhow!("the transaction just signed: {e}"))?;
+    let recovered =
+        EvmTx::decode_any(&signed.raw).map_err(|e| anyhow!("the transaction just signed: {e}"))?;
     if recovered.sender != secret.address() {
-        bail!("the signature recovers {}, not {}", recovered.sender, secret.address());
+        bail!(
+            "the signature recovers {}, not {}",
+            recovered.sender,
+            secret.address()
+        );
     }
     Ok(signed)
 }
@@ -194,7 +255,9 @@ fn sign(secret: &Secret, tx: TxEip1559) -> Result<EvmTx> {
 pub(crate) fn parse_hex(what: &str, text: &str) -> Result<Bytes> {
     let text = text.trim();
     let digits = text.strip_prefix("0x").unwrap_or(text);
-    hex::decode(digits).map(Bytes::from).map_err(|e| anyhow!("{what} {}: {e}", shorten(text)))
+    hex::decode(digits)
+        .map(Bytes::from)
+        .map_err(|e| anyhow!("{what} {}: {e}", shorten(text)))
 }
 
 fn shorten(text: &str) -> String {
@@ -206,10 +269,14 @@ fn shorten(text: &str) -> String {
 
 fn read_bytecode(text: &str) -> Result<Bytes> {
     let digits = text.strip_prefix("0x").unwrap_or(text);
-    let code = if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_hexdigit()) && !std::path::Path::new(text).exists() {
+    let code = if !digits.is_empty()
+        && digits.bytes().all(|b| b.is_ascii_hexdigit())
+        && !std::path::Path::new(text).exists()
+    {
         parse_hex("bytecode", text)?
     } else {
-        let file = std::fs::read_to_string(text).with_context(|| format!("bytecode: read {}", shorten(text)))?;
+        let file =
+            std::fs::read_to_string(text).with_context(|| format!("bytecode: read {}", shorten(text)))?;
         parse_hex(&format!("bytecode in {text}"), &file)?
     };
     if code.is_empty() {
@@ -241,9 +308,14 @@ mod tests {
         let secret = Secret::new(KeyKind::Eth, &[7; 32]).unwrap();
         let signed = sign(&secret, tx()).unwrap();
         let config = types::ChainConfig::braid();
-        let back = x_evm::unwrap(&x_evm::wrap(&signed, &config), &config).unwrap().unwrap();
+        let back = x_evm::unwrap(&x_evm::wrap(&signed, &config), &config)
+            .unwrap()
+            .unwrap();
         assert_eq!(back.sender, secret.address());
-        assert_eq!((back.nonce(), back.gas_limit(), back.to()), (3, 21_000, Some(Address::repeat_byte(9))));
+        assert_eq!(
+            (back.nonce(), back.gas_limit(), back.to()),
+            (3, 21_000, Some(Address::repeat_byte(9)))
+        );
         assert_eq!(back.hash, signed.hash);
         let shown = crate::response::eth_hash(&x_evm::wrap(&signed, &config)).unwrap();
         assert_eq!(shown, signed.hash.to_string());
@@ -254,7 +326,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("Token.bin");
         std::fs::write(&file, "0x6001\n").unwrap();
-        assert_eq!(read_bytecode(file.to_str().unwrap()).unwrap().to_string(), "0x6001");
+        assert_eq!(
+            read_bytecode(file.to_str().unwrap()).unwrap().to_string(),
+            "0x6001"
+        );
         assert_eq!(read_bytecode("6001").unwrap(), read_bytecode("0x6001").unwrap());
         for bad in ["", "0x", "600", "/no/such/file", "zz"] {
             assert!(read_bytecode(bad).is_err(), "{bad}");

@@ -10,9 +10,16 @@ const FALLBACK_PRICE: u64 = 2_000_000_000;
 
 /// The next block's base fee; `None` where the chain has none.
 pub(crate) async fn base_fee(client: &Client) -> Result<Option<U256>> {
-    match client.query::<_, TextResponse>("/cosmos.evm.vm.v1.Query/BaseFee", &(), None).await {
+    match client
+        .query::<_, TextResponse>("/cosmos.evm.vm.v1.Query/BaseFee", &(), None)
+        .await
+    {
         Ok(r) if r.text.is_empty() => Ok(None),
-        Ok(r) => r.text.parse().map(Some).with_context(|| format!("the node's base fee {:?}", r.text)),
+        Ok(r) => r
+            .text
+            .parse()
+            .map(Some)
+            .with_context(|| format!("the node's base fee {:?}", r.text)),
         Err(e) if e.downcast_ref::<crate::client::Refused>().is_some() => Ok(None),
         Err(e) => Err(e),
     }
@@ -20,7 +27,9 @@ pub(crate) async fn base_fee(client: &Client) -> Result<Option<U256>> {
 
 /// `limit` × the adjustment, rounded up.
 pub(crate) fn adjust(gas_used: u64, factor: Dec) -> Result<u64> {
-    let exact = factor.mul_int(U256::from(gas_used)).ok_or_else(|| anyhow!("gas adjustment {factor} is too large"))?;
+    let exact = factor
+        .mul_int(U256::from(gas_used))
+        .ok_or_else(|| anyhow!("gas adjustment {factor} is too large"))?;
     u64::try_from(ceil(exact)).map_err(|_| anyhow!("{gas_used} gas × {factor} does not fit 64 bits"))
 }
 
@@ -43,12 +52,24 @@ impl Price {
     /// Reads one price. Display units are not taken: a price in them would have too many zeros to be read right.
     pub(crate) fn parse(config: &ChainConfig, text: &str) -> Result<Self> {
         let text = text.trim();
-        let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+        let split = text
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(text.len());
         let (number, denom) = text.split_at(split);
-        let bad = || format!("invalid gas price {text:?}: want such as 2000000000{}", config.base_denom);
+        let bad = || {
+            format!(
+                "invalid gas price {text:?}: want such as 2000000000{}",
+                config.base_denom
+            )
+        };
         let amount = number.parse().map_err(|e| anyhow!("{e}")).with_context(bad)?;
-        validate_denom(denom).map_err(|e| anyhow!("{e}")).with_context(bad)?;
-        Ok(Self { amount, denom: denom.into() })
+        validate_denom(denom)
+            .map_err(|e| anyhow!("{e}"))
+            .with_context(bad)?;
+        Ok(Self {
+            amount,
+            denom: denom.into(),
+        })
     }
     fn total(&self, gas: u64) -> Result<Coin> {
         let exact = self.amount.mul_int(U256::from(gas));
@@ -69,18 +90,24 @@ pub(crate) async fn native_fee(
     }
     if let Some(prices) = &flags.gas_prices {
         let prices = prices.split(',').filter(|p| !p.trim().is_empty());
-        let mut coins = prices.map(|p| Price::parse(config, p)?.total(gas)).collect::<Result<Vec<_>>>()?;
+        let mut coins = prices
+            .map(|p| Price::parse(config, p)?.total(gas))
+            .collect::<Result<Vec<_>>>()?;
         coins.sort();
         return Ok(coins);
     }
-    let Some(client) = client else { bail!("offline: give --fees or --gas-prices") };
+    let Some(client) = client else {
+        bail!("offline: give --fees or --gas-prices")
+    };
     let base = base_fee(client).await?;
     // The base fee moves by an eighth a block at most: a quarter more lasts for two full blocks.
     let price = match base {
         Some(base) => base.saturating_add(base / U256::from(4)).max(U256::from(1)),
         None => U256::from(FALLBACK_PRICE),
     };
-    let amount = price.checked_mul(U256::from(gas)).ok_or_else(|| anyhow!("{gas} gas at {price} does not fit 256 bits"))?;
+    let amount = price
+        .checked_mul(U256::from(gas))
+        .ok_or_else(|| anyhow!("{gas} gas at {price} does not fit 256 bits"))?;
     Ok(vec![Coin::new(amount, config.base_denom.clone())])
 }
 
@@ -123,11 +150,16 @@ pub(crate) async fn evm_bid(
         own(&fee.denom)?;
         narrow(fee.amount / U256::from(gas.max(1)))?
     } else {
-        let Some(client) = client else { bail!("offline: give --fees or --gas-prices") };
+        let Some(client) = client else {
+            bail!("offline: give --fees or --gas-prices")
+        };
         let base = base_fee(client).await?.unwrap_or(U256::from(FALLBACK_PRICE));
         narrow(base.saturating_mul(U256::from(2)).saturating_add(U256::from(tip)))?
     };
-    Ok(Bid { fee_cap, tip_cap: tip.min(fee_cap) })
+    Ok(Bid {
+        fee_cap,
+        tip_cap: tip.min(fee_cap),
+    })
 }
 
 /// `--gas`, or what `ask` finds, adjusted.

@@ -30,7 +30,13 @@ pub(crate) struct TxFlags {
     #[arg(long, global = true, value_name = "COINS")]
     pub(crate) fees: Option<String>,
     /// A note for all to read.
-    #[arg(long, global = true, default_value = "", hide_default_value = true, value_name = "TEXT")]
+    #[arg(
+        long,
+        global = true,
+        default_value = "",
+        hide_default_value = true,
+        value_name = "TEXT"
+    )]
     pub(crate) note: String,
     /// `sync` waits for the node's first check, `async` does not [default: sync].
     #[arg(short = 'b', long, global = true, value_enum, value_name = "MODE")]
@@ -51,13 +57,25 @@ pub(crate) struct TxFlags {
     #[arg(short = 's', long, global = true, value_name = "N")]
     pub(crate) sequence: Option<u64>,
     /// How a native transaction is signed.
-    #[arg(long, global = true, value_enum, default_value = "direct", value_name = "MODE")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "direct",
+        value_name = "MODE"
+    )]
     pub(crate) sign_mode: SignWith,
     /// Do not ask before broadcasting.
     #[arg(short = 'y', long, global = true)]
     pub(crate) yes: bool,
     /// Last height a native transaction may be included at.
-    #[arg(long, global = true, default_value_t = 0, hide_default_value = true, value_name = "HEIGHT")]
+    #[arg(
+        long,
+        global = true,
+        default_value_t = 0,
+        hide_default_value = true,
+        value_name = "HEIGHT"
+    )]
     pub(crate) timeout_height: u64,
     /// Wait until it is in a block, at most so many seconds [60]; fail if it fails there.
     #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "60", value_name = "SECONDS")]
@@ -84,7 +102,10 @@ impl FromStr for Gas {
     fn from_str(text: &str) -> Result<Self> {
         match text {
             "auto" => Ok(Self::Auto),
-            n => n.parse().map(Self::Limit).map_err(|_| anyhow!("gas {text:?}: want a number or auto")),
+            n => n
+                .parse()
+                .map(Self::Limit)
+                .map_err(|_| anyhow!("gas {text:?}: want a number or auto")),
         }
     }
 }

@@ -20,7 +20,9 @@ pub(crate) async fn run(session: &Session, signer: &Signer, messages: Vec<Any>) 
         timeout_height: flags.timeout_height,
         ..Draft::default()
     };
-    let Some(record) = &signer.record else { return generate(session, draft).await };
+    let Some(record) = &signer.record else {
+        return generate(session, draft).await;
+    };
     let public = record.public()?;
     let (account_number, sequence) = session.account_numbers(&signer.address).await?;
     let gas_limit = fees::gas_limit(flags, simulate(session, &draft, &public, sequence)).await?;
@@ -28,11 +30,24 @@ pub(crate) async fn run(session: &Session, signer: &Signer, messages: Vec<Any>) 
         return session.print(&json!({ "gas_estimate": gas_limit.to_string() }));
     }
     let fee = fees::native_fee(flags, session.config(), session.client.as_ref(), gas_limit).await?;
-    let draft = Draft { gas_limit, fee, ..draft };
+    let draft = Draft {
+        gas_limit,
+        fee,
+        ..draft
+    };
     let key = session.secret(record)?.signing_key();
     let build = |sequence| {
         let chain_id = session.chain.id()?.to_owned();
-        sign(&key, flags.sign_mode, &SignFor { chain_id, account_number, sequence }, &draft)
+        sign(
+            &key,
+            flags.sign_mode,
+            &SignFor {
+                chain_id,
+                account_number,
+                sequence,
+            },
+            &draft,
+        )
     };
     if flags.offline {
         return session.print_signed(&build(sequence)?);
@@ -45,7 +60,8 @@ fn sign(key: &SigningKey, mode: SignWith, signing: &SignFor, draft: &Draft) -> R
     match mode {
         SignWith::Direct => Ok(x_auth::sign_direct(key, signing, draft)),
         SignWith::AminoJson => {
-            let amino = |m: &Any| messages::to_amino(m).ok_or_else(|| anyhow!("{} has no amino JSON", m.type_url));
+            let amino =
+                |m: &Any| messages::to_amino(m).ok_or_else(|| anyhow!("{} has no amino JSON", m.type_url));
             let messages = draft.messages.iter().map(amino).collect::<Result<_>>()?;
             Ok(x_auth::sign_amino(key, signing, draft, messages))
         }
@@ -63,14 +79,20 @@ async fn simulate(session: &Session, draft: &Draft, public: &PublicKey, sequence
         auth_info_bytes: draft.auth_info_bytes(vec![x_auth::signer_info(public, sequence, mode)]),
         signatures: vec![vec![0; 64]],
     };
-    let request = SimulateRequest { tx_bytes: raw.encode_to_vec(), ..SimulateRequest::default() };
+    let request = SimulateRequest {
+        tx_bytes: raw.encode_to_vec(),
+        ..SimulateRequest::default()
+    };
     let path = "/cosmos.tx.v1beta1.Service/Simulate";
     let answer: SimulateResponse = session
         .online()?
         .query(path, &request, None)
         .await
         .context("simulation failed (--gas N skips it)")?;
-    answer.gas_info.map(|g| g.gas_used).context("the node's simulation names no gas")
+    answer
+        .gas_info
+        .map(|g| g.gas_used)
+        .context("the node's simulation names no gas")
 }
 
 async fn generate(session: &Session, draft: Draft) -> Result<()> {
@@ -86,7 +108,11 @@ async fn generate(session: &Session, draft: Draft) -> Result<()> {
     } else {
         Vec::new()
     };
-    session.print(&unsigned(&Draft { gas_limit, fee, ..draft })?)
+    session.print(&unsigned(&Draft {
+        gas_limit,
+        fee,
+        ..draft
+    })?)
 }
 
 fn unsigned(draft: &Draft) -> Result<Value> {
@@ -109,7 +135,10 @@ mod tests {
         let message = MsgSend {
             from_address: "cosmos1a".into(),
             to_address: "cosmos1b".into(),
-            amount: vec![ProtoCoin { denom: "stake".into(), amount: "12".into() }],
+            amount: vec![ProtoCoin {
+                denom: "stake".into(),
+                amount: "12".into(),
+            }],
         };
         Draft {
             messages: vec![messages::any(&message)],
@@ -122,15 +151,31 @@ mod tests {
 
     #[test]
     fn direct_sign_bytes_are_those_of_cosmrs() {
-        let signing = SignFor { chain_id: "braid-local-1".into(), account_number: 3, sequence: 4 };
-        let ours = sign(&SigningKey::cosmos(&[7; 32]).unwrap(), SignWith::Direct, &signing, &draft()).unwrap();
+        let signing = SignFor {
+            chain_id: "braid-local-1".into(),
+            account_number: 3,
+            sequence: 4,
+        };
+        let ours = sign(
+            &SigningKey::cosmos(&[7; 32]).unwrap(),
+            SignWith::Direct,
+            &signing,
+            &draft(),
+        )
+        .unwrap();
         // The same transaction, made by another library.
         use cosmrs::tx::{BodyBuilder, Fee, SignDoc, SignerInfo};
         let key = cosmrs::crypto::secp256k1::SigningKey::from_slice(&[7; 32]).unwrap();
         let mut body = BodyBuilder::new();
-        body.msg(draft().messages[0].clone()).memo("hello").timeout_height(9u32);
-        let amount = cosmrs::Coin { denom: "stake".parse().unwrap(), amount: 5 };
-        let auth = SignerInfo::single_direct(Some(key.public_key()), 4).auth_info(Fee::from_amount_and_gas(amount, 100_000u64));
+        body.msg(draft().messages[0].clone())
+            .memo("hello")
+            .timeout_height(9u32);
+        let amount = cosmrs::Coin {
+            denom: "stake".parse().unwrap(),
+            amount: 5,
+        };
+        let auth = SignerInfo::single_direct(Some(key.public_key()), 4)
+            .auth_info(Fee::from_amount_and_gas(amount, 100_000u64));
         let doc = SignDoc::new(&body.finish(), &auth, &"braid-local-1".parse().unwrap(), 3).unwrap();
         let theirs = doc.sign(&key).unwrap().to_bytes().unwrap();
         assert_eq!(hex::encode(ours), hex::encode(theirs));
@@ -138,10 +183,25 @@ mod tests {
 
     #[test]
     fn a_message_without_amino_json_cannot_be_signed_that_way() {
-        let signing = SignFor { chain_id: "x".into(), account_number: 0, sequence: 0 };
+        let signing = SignFor {
+            chain_id: "x".into(),
+            account_number: 0,
+            sequence: 0,
+        };
         let key = SigningKey::eth(&[7; 32]).unwrap();
-        let odd = Draft { messages: vec![Any { type_url: "/x.Y".into(), value: vec![] }], ..draft() };
-        assert!(sign(&key, SignWith::AminoJson, &signing, &odd).unwrap_err().to_string().contains("/x.Y"));
+        let odd = Draft {
+            messages: vec![Any {
+                type_url: "/x.Y".into(),
+                value: vec![],
+            }],
+            ..draft()
+        };
+        assert!(
+            sign(&key, SignWith::AminoJson, &signing, &odd)
+                .unwrap_err()
+                .to_string()
+                .contains("/x.Y")
+        );
         assert!(sign(&key, SignWith::AminoJson, &signing, &draft()).is_ok());
     }
 

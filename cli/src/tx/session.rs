@@ -7,7 +7,9 @@ use crate::keys::{Keyring, Record, Secret, parse_account};
 use crate::output::{self, Format};
 use crate::{render, response};
 use anyhow::{Context as _, Result, bail};
-use cosmrs::proto::cosmos::auth::v1beta1::{BaseAccount, ModuleAccount, QueryAccountRequest, QueryAccountResponse};
+use cosmrs::proto::cosmos::auth::v1beta1::{
+    BaseAccount, ModuleAccount, QueryAccountRequest, QueryAccountResponse,
+};
 use prost::Message as _;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -56,14 +58,26 @@ impl Session {
             (None, Some("async")) => BroadcastMode::Async,
             (None, Some(other)) => bail!("client.toml: broadcast-mode {other:?}: want sync or async"),
         };
-        let client = if flags.offline { None } else { Some(flags.node.client(&home)?) };
+        let client = if flags.offline {
+            None
+        } else {
+            Some(flags.node.client(&home)?)
+        };
         let chain = match &client {
             Some(client) => chain::of_node(&home, client, flags.chain_id.as_deref()).await?,
             None => chain::offline(&home, flags.chain_id.as_deref())?,
         };
         let ring = flags.keyring.open(&home)?;
         let format = flags.output.format(defaults.output.as_deref())?;
-        Ok(Self { flags: flags.clone(), home, chain, client, ring, format, mode })
+        Ok(Self {
+            flags: flags.clone(),
+            home,
+            chain,
+            client,
+            ring,
+            format,
+            mode,
+        })
     }
     /// The chain's names.
     pub(crate) fn config(&self) -> &ChainConfig {
@@ -82,10 +96,17 @@ impl Session {
         match parse_account(&self.config().bech32_prefix, text) {
             Ok(address) => Ok(address),
             // Names of keys cannot look like addresses, so what looks like one is a mistyped one.
-            Err(e) if text.starts_with("0x") || text.starts_with(&format!("{}1", self.config().bech32_prefix)) => Err(e),
+            Err(e)
+                if text.starts_with("0x")
+                    || text.starts_with(&format!("{}1", self.config().bech32_prefix)) =>
+            {
+                Err(e)
+            }
             Err(_) => {
                 let known = self.ring.find(&self.config().bech32_prefix, text);
-                Ok(known.with_context(|| format!("{text:?} is neither an address nor a key"))?.address)
+                Ok(known
+                    .with_context(|| format!("{text:?} is neither an address nor a key"))?
+                    .address)
             }
         }
     }
@@ -97,14 +118,25 @@ impl Session {
             (None, None) => bail!("who signs? give --from KEY"),
         };
         if self.flags.generate_only {
-            return Ok(Signer { address: self.account(text)?, record: None });
+            return Ok(Signer {
+                address: self.account(text)?,
+                record: None,
+            });
         }
         let record = self.ring.find(&self.config().bech32_prefix, text)?;
-        Ok(Signer { address: record.address, record: Some(record) })
+        Ok(Signer {
+            address: record.address,
+            record: Some(record),
+        })
     }
     /// The signer's private key; asks for a passphrase where it is sealed.
     pub(crate) fn secret(&self, record: &Record) -> Result<Secret> {
-        record.secret(|| Ok(self.ring.passphrase(false)?.unwrap_or_else(|| Zeroizing::new(String::new()))))
+        record.secret(|| {
+            Ok(self
+                .ring
+                .passphrase(false)?
+                .unwrap_or_else(|| Zeroizing::new(String::new())))
+        })
     }
     /// The node.
     pub(crate) fn online(&self) -> Result<&Client> {
@@ -116,7 +148,9 @@ impl Session {
         if let (Some(number), Some(sequence)) = (number, sequence) {
             return Ok((number, sequence));
         }
-        let Some(client) = &self.client else { bail!("offline: give --account-number and --sequence") };
+        let Some(client) = &self.client else {
+            bail!("offline: give --account-number and --sequence")
+        };
         let (n, s) = fetch_account(client, &self.bech32(who)).await?;
         Ok((number.unwrap_or(n), sequence.unwrap_or(s)))
     }
@@ -147,16 +181,26 @@ impl Session {
     ) -> Result<()> {
         let client = self.online()?;
         let mut tx = build(sequence)?;
-        let mut answer = client.broadcast(tx.clone(), self.mode == BroadcastMode::Sync).await?;
+        let mut answer = client
+            .broadcast(tx.clone(), self.mode == BroadcastMode::Sync)
+            .await?;
         for _ in 0..SEQUENCE_RETRIES {
-            let expected = if answer.code == 32 { expected_sequence(&answer.log) } else { None };
-            let Some(expected) = expected.filter(|e| self.flags.sequence.is_none() && *e != sequence) else { break };
+            let expected = if answer.code == 32 {
+                expected_sequence(&answer.log)
+            } else {
+                None
+            };
+            let Some(expected) = expected.filter(|e| self.flags.sequence.is_none() && *e != sequence) else {
+                break;
+            };
             let again = build(expected)?;
             if again == tx {
                 break;
             }
             (sequence, tx) = (expected, again);
-            answer = client.broadcast(tx.clone(), self.mode == BroadcastMode::Sync).await?;
+            answer = client
+                .broadcast(tx.clone(), self.mode == BroadcastMode::Sync)
+                .await?;
         }
         let mut shown = response::of_broadcast(&answer);
         if let Some(hash) = response::eth_hash(&tx) {
@@ -208,18 +252,26 @@ pub(crate) async fn included(client: &Client, tx: &tendermint_rpc::endpoint::tx:
 }
 
 async fn fetch_account(client: &Client, address: &str) -> Result<(u64, u64)> {
-    let request = QueryAccountRequest { address: address.into() };
+    let request = QueryAccountRequest {
+        address: address.into(),
+    };
     let path = "/cosmos.auth.v1beta1.Query/Account";
     let answer: QueryAccountResponse = match client.query(path, &request, None).await {
-        Err(e) if e.downcast_ref::<crate::client::Refused>().is_some_and(|r| r.log.contains("not found")) => {
+        Err(e)
+            if e.downcast_ref::<crate::client::Refused>()
+                .is_some_and(|r| r.log.contains("not found")) =>
+        {
             bail!("the account {address} does not exist: it has never received anything")
         }
         other => other?,
     };
     let any = answer.account.context("the node's answer names no account")?;
     let base = match any.type_url.as_str() {
-        "/cosmos.auth.v1beta1.ModuleAccount" => ModuleAccount::decode(any.value.as_slice())?.base_account.unwrap_or_default(),
-        _ => BaseAccount::decode(any.value.as_slice()).with_context(|| format!("account of type {}", any.type_url))?,
+        "/cosmos.auth.v1beta1.ModuleAccount" => ModuleAccount::decode(any.value.as_slice())?
+            .base_account
+            .unwrap_or_default(),
+        _ => BaseAccount::decode(any.value.as_slice())
+            .with_context(|| format!("account of type {}", any.type_url))?,
     };
     Ok((base.account_number, base.sequence))
 }
@@ -228,7 +280,9 @@ async fn fetch_account(client: &Client, address: &str) -> Result<(u64, u64)> {
 fn expected_sequence(log: &str) -> Option<u64> {
     let after = |mark: &str| log.split_once(mark).map(|(_, rest)| rest);
     let rest = after("expected ").or_else(|| after("next nonce "))?;
-    let digits = rest.find(|c: char| !c.is_ascii_digit()).map_or(rest, |end| &rest[..end]);
+    let digits = rest
+        .find(|c: char| !c.is_ascii_digit())
+        .map_or(rest, |end| &rest[..end]);
     digits.parse().ok()
 }
 
@@ -240,7 +294,10 @@ mod tests {
     fn the_expected_sequence_is_read_from_both_dialects() {
         let sdk = "account sequence mismatch, expected 12, got 10: incorrect account sequence";
         assert_eq!(expected_sequence(sdk), Some(12));
-        assert_eq!(expected_sequence("nonce too low: next nonce 7, tx nonce 3"), Some(7));
+        assert_eq!(
+            expected_sequence("nonce too low: next nonce 7, tx nonce 3"),
+            Some(7)
+        );
         assert_eq!(expected_sequence("insufficient funds"), None);
         assert_eq!(expected_sequence("expected many"), None);
     }

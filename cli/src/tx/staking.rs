@@ -123,7 +123,9 @@ fn one() -> String {
 }
 
 fn ed25519(text: &str) -> Result<Vec<u8>> {
-    let key = STANDARD.decode(text).with_context(|| format!("public key {text:?}"))?;
+    let key = STANDARD
+        .decode(text)
+        .with_context(|| format!("public key {text:?}"))?;
     if key.len() != 32 {
         bail!("public key {text:?}: {} bytes, want 32", key.len());
     }
@@ -133,7 +135,10 @@ fn ed25519(text: &str) -> Result<Vec<u8>> {
 impl KeyFile {
     fn bytes(&self) -> Result<Vec<u8>> {
         if self.kind != "/cosmos.crypto.ed25519.PubKey" {
-            bail!("public key of type {:?}: validators sign with /cosmos.crypto.ed25519.PubKey", self.kind);
+            bail!(
+                "public key of type {:?}: validators sign with /cosmos.crypto.ed25519.PubKey",
+                self.kind
+            );
         }
         ed25519(&self.key)
     }
@@ -165,7 +170,9 @@ impl ValidatorFile {
             Ok(dec.raw().to_string())
         };
         let least = &self.min_self_delegation;
-        least.parse::<U256>().map_err(|_| anyhow!("min-self-delegation {least:?}: want an integer"))?;
+        least
+            .parse::<U256>()
+            .map_err(|_| anyhow!("min-self-delegation {least:?}: want an integer"))?;
         Ok(MsgCreateValidator {
             description: Some(Description {
                 moniker: self.moniker.clone(),
@@ -199,12 +206,17 @@ mod tests {
             "commission-rate":"0.1","commission-max-rate":"0.2","commission-max-change-rate":"0.01","min-self-delegation":"1"}"#;
         let file: ValidatorFile = serde_json::from_str(text).unwrap();
         let key = file.pubkey.as_ref().unwrap().bytes().unwrap();
-        let message = file.message(key, "braidvaloper1x".into(), &Coin::new(U256::from(7), "abraid")).unwrap();
+        let message = file
+            .message(key, "braidvaloper1x".into(), &Coin::new(U256::from(7), "abraid"))
+            .unwrap();
         assert_eq!(message.commission.unwrap().rate, "100000000000000000");
         assert_eq!(message.description.unwrap().security_contact, "s");
         assert_eq!(message.pubkey.unwrap().type_url, "/cosmos.crypto.ed25519.PubKey");
         assert!(serde_json::from_str::<ValidatorFile>(&text.replace("moniker", "monicker")).is_err());
-        let odd = KeyFile { kind: "/cosmos.crypto.secp256k1.PubKey".into(), key: String::new() };
+        let odd = KeyFile {
+            kind: "/cosmos.crypto.secp256k1.PubKey".into(),
+            key: String::new(),
+        };
         assert!(odd.bytes().is_err());
         assert!(ed25519("AAAA").unwrap_err().to_string().contains("3 bytes"));
     }
@@ -213,7 +225,9 @@ mod tests {
     fn bad_rates_are_named() {
         let text = r#"{"amount":"1braid","moniker":"m","commission-rate":"ten"}"#;
         let file: ValidatorFile = serde_json::from_str(text).unwrap();
-        let error = file.message(vec![0; 32], String::new(), &Coin::new(U256::from(7), "abraid")).unwrap_err();
+        let error = file
+            .message(vec![0; 32], String::new(), &Coin::new(U256::from(7), "abraid"))
+            .unwrap_err();
         assert!(error.to_string().contains("commission-rate"), "{error}");
     }
 }

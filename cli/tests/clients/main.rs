@@ -2,7 +2,10 @@
 //! scripts once more under a real CometBFT.
 //!
 //! They are installed by `cargo xtask tools`.
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it should be"
+)]
 mod node;
 mod programs;
 mod foundry;

@@ -203,10 +203,7 @@ mod tests {
                 .collect();
             let changes: Vec<_> = block.iter().map(|(k, v)| (&k[..], v.clone())).collect();
             // Blocks staged and not committed, on the newest version and on older ones; some outlive their base.
-            for base in [Some(&tree), kept.get(below(5) as usize)]
-                .into_iter()
-                .flatten()
-            {
+            for base in [Some(&tree), kept.get(below(5) as usize)].into_iter().flatten() {
                 let mut other: Tree = base.clone();
                 other.apply(&changes[..changes.len() / 2], version);
                 other.set(b"other", Value::from("x"), version);

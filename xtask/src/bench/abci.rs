@@ -41,19 +41,35 @@ pub(super) fn run(root: &Path, args: &Args) -> Result<()> {
     let mut node = Node::start(&braidd, &comet, CHAIN, &funded)?;
     let stop = AtomicBool::new(false);
     let (times, sent) = std::thread::scope(|scope| -> Result<_> {
-        let load = args.load.then(|| scope.spawn(|| pay(&node.rpc, &mut senders, &stop)));
+        let load = args
+            .load
+            .then(|| scope.spawn(|| pay(&node.rpc, &mut senders, &stop)));
         let least = if args.load { LOAD_LEAST } else { Duration::ZERO };
         let times = measure(&node.rpc, args.queries, least);
         stop.store(true, Ordering::Relaxed);
-        let sent = load.map(|l| l.join().expect("the load has no panics of its own")).transpose()?;
+        let sent = load
+            .map(|l| l.join().expect("the load has no panics of its own"))
+            .transpose()?;
         Ok((times?, sent))
     })?;
     let at = |permille: usize| times[(times.len() - 1) * permille / 1000].as_secs_f64() * 1e3;
-    println!("abci_query median_ms={:.3} p95_ms={:.3} p99_ms={:.3} n={}", at(500), at(950), at(990), times.len());
+    println!(
+        "abci_query median_ms={:.3} p95_ms={:.3} p99_ms={:.3} n={}",
+        at(500),
+        at(950),
+        at(990),
+        times.len()
+    );
     if let Some(Sent { payments, from, to }) = sent {
         let included = included(&mut node, from, to)?;
-        println!("load payments_sent={payments} payments_included={included} blocks={}", to.saturating_sub(from));
-        ensure!(included > 0, "none of {payments} payments was included: that was no load");
+        println!(
+            "load payments_sent={payments} payments_included={included} blocks={}",
+            to.saturating_sub(from)
+        );
+        ensure!(
+            included > 0,
+            "none of {payments} payments was included: that was no load"
+        );
     }
     Ok(())
 }
@@ -67,7 +83,10 @@ fn measure(rpc: &str, queries: u32, least: Duration) -> Result<Vec<Duration>> {
         // The bank's parameters: every chain has them.
         let answer = http.get("/abci_query?path=%22/store/bank/key%22&data=0x05")?;
         let took = begun.elapsed();
-        ensure!(answer["response"]["code"].as_u64().unwrap_or(0) == 0, "abci_query: {answer}");
+        ensure!(
+            answer["response"]["code"].as_u64().unwrap_or(0) == 0,
+            "abci_query: {answer}"
+        );
         match warm_up.checked_sub(1) {
             Some(left) => warm_up = left,
             None => times.push(took),
@@ -96,10 +115,16 @@ fn pay(rpc: &str, senders: &mut [Account], stop: &AtomicBool) -> Result<Sent> {
         let tx = sender.eth(&chain, &EthCall::pay(to, 1));
         http.get(&format!("/broadcast_tx_async?tx=0x{}", hex::encode(&tx)))?;
         payments += 1;
-        let due = begun + Duration::from_secs(1) * u32::try_from(payments).context("a count")? / u32::try_from(PAYMENTS_S)?;
+        let due = begun
+            + Duration::from_secs(1) * u32::try_from(payments).context("a count")?
+                / u32::try_from(PAYMENTS_S)?;
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
     }
-    Ok(Sent { payments, from, to: height(&mut http)? + 1 })
+    Ok(Sent {
+        payments,
+        from,
+        to: height(&mut http)? + 1,
+    })
 }
 
 /// Transactions in the blocks after `from`, up to `to`.

@@ -23,7 +23,10 @@ impl Http {
         let stream = TcpStream::connect(host).with_context(|| format!("connect to {host}"))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        Ok(Self { stream: BufReader::new(stream), host: host.into() })
+        Ok(Self {
+            stream: BufReader::new(stream),
+            host: host.into(),
+        })
     }
 
     /// Asks for `path`, such as `/status`, and gives the answer's `result`.
@@ -54,7 +57,10 @@ impl Http {
                 break;
             }
             if let Some(value) = line.strip_prefix("content-length:") {
-                length = value.trim().parse().with_context(|| format!("content length {value:?}"))?;
+                length = value
+                    .trim()
+                    .parse()
+                    .with_context(|| format!("content length {value:?}"))?;
             }
             chunked |= line == "transfer-encoding: chunked";
         }
@@ -76,7 +82,10 @@ impl Http {
 
     fn take(&mut self, length: usize, body: &mut Vec<u8>) -> Result<()> {
         if body.len() + length > BODY_MAX {
-            bail!("an answer of {} bytes: at most {BODY_MAX} make sense", body.len() + length);
+            bail!(
+                "an answer of {} bytes: at most {BODY_MAX} make sense",
+                body.len() + length
+            );
         }
         let from = body.len();
         body.resize(from + length, 0);

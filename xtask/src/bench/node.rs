@@ -25,17 +25,44 @@ impl Node {
         let dir = tempfile::tempdir().context("make a temporary folder")?;
         let (rpc, p2p, eth) = (free_port()?, free_port()?, free_port()?);
         let mut init = Command::new(braidd);
-        init.arg("--home").arg(dir.path()).args(["init", "bench", "--chain-id", chain_id, "--stake", "100braid"]);
-        init.arg(format!("--rpc.laddr=tcp://127.0.0.1:{rpc}")).arg(format!("--p2p.laddr=tcp://127.0.0.1:{p2p}"));
+        init.arg("--home").arg(dir.path()).args([
+            "init",
+            "bench",
+            "--chain-id",
+            chain_id,
+            "--stake",
+            "100braid",
+        ]);
+        init.arg(format!("--rpc.laddr=tcp://127.0.0.1:{rpc}"))
+            .arg(format!("--p2p.laddr=tcp://127.0.0.1:{p2p}"));
         init.arg(format!("--json-rpc.address=127.0.0.1:{eth}"));
         init.args(accounts.iter().map(|a| format!("--account={a}=1000braid")));
-        let output = init.output().with_context(|| format!("run {}", braidd.display()))?;
-        ensure!(output.status.success(), "braidd init: {}", String::from_utf8_lossy(&output.stderr).trim());
+        let output = init
+            .output()
+            .with_context(|| format!("run {}", braidd.display()))?;
+        ensure!(
+            output.status.success(),
+            "braidd init: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
         let log = File::create(dir.path().join("log")).context("make the log")?;
         let mut start = Command::new(braidd);
-        start.arg("--home").arg(dir.path()).args(["start", "--log-level", "warn"]).arg("--comet-bin").arg(comet);
-        let child = start.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
-        let mut node = Self { child, dir, rpc: format!("127.0.0.1:{rpc}") };
+        start
+            .arg("--home")
+            .arg(dir.path())
+            .args(["start", "--log-level", "warn"])
+            .arg("--comet-bin")
+            .arg(comet);
+        let child = start
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()?;
+        let mut node = Self {
+            child,
+            dir,
+            rpc: format!("127.0.0.1:{rpc}"),
+        };
         node.wait_height(2)?;
         Ok(node)
     }
@@ -48,11 +75,16 @@ impl Node {
                 let log = std::fs::read_to_string(self.dir.path().join("log"))?;
                 bail!("braidd start ended with {status}\n{log}");
             }
-            let height = Http::connect(&self.rpc).and_then(|mut http| height(&mut http)).unwrap_or(0);
+            let height = Http::connect(&self.rpc)
+                .and_then(|mut http| height(&mut http))
+                .unwrap_or(0);
             if height >= want {
                 return Ok(height);
             }
-            ensure!(begun.elapsed() < READY, "height {height} after {READY:?}, want {want}");
+            ensure!(
+                begun.elapsed() < READY,
+                "height {height} after {READY:?}, want {want}"
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -69,7 +101,9 @@ impl Drop for Node {
 /// The node's newest height.
 pub(super) fn height(http: &mut Http) -> Result<u64> {
     let status = http.get("/status")?;
-    let text = status["sync_info"]["latest_block_height"].as_str().context("status has a height")?;
+    let text = status["sync_info"]["latest_block_height"]
+        .as_str()
+        .context("status has a height")?;
     text.parse().with_context(|| format!("height {text:?}"))
 }
 
@@ -83,9 +117,13 @@ pub(super) fn braidd(root: &Path, given: Option<&Path>) -> Result<PathBuf> {
         return std::path::absolute(path).with_context(|| format!("{}", path.display()));
     }
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--release", "--bin", "braidd"]).current_dir(root);
+    cargo
+        .args(["build", "--release", "--bin", "braidd"])
+        .current_dir(root);
     let status = cargo.status().with_context(|| format!("run {cargo:?}"))?;
     ensure!(status.success(), "{cargo:?} ended with {status}");
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    Ok(target.join("release").join(format!("braidd{}", std::env::consts::EXE_SUFFIX)))
+    Ok(target
+        .join("release")
+        .join(format!("braidd{}", std::env::consts::EXE_SUFFIX)))
 }

@@ -40,8 +40,22 @@ const SOLE_USERS: &[(&str, &[&str])] = &[
 
 /// What `app` and the crates below it do not use: networks, runtimes, randomness, databases.
 const NOT_BELOW: &[&str] = &[
-    "tokio", "jsonrpsee", "axum", "tower", "reqwest", "hyper", "tonic", "rand", "time", "tempfile", "nix", "toml",
-    "tendermint-abci", "tendermint-rpc", "tracing-subscriber", "anyhow",
+    "tokio",
+    "jsonrpsee",
+    "axum",
+    "tower",
+    "reqwest",
+    "hyper",
+    "tonic",
+    "rand",
+    "time",
+    "tempfile",
+    "nix",
+    "toml",
+    "tendermint-abci",
+    "tendermint-rpc",
+    "tracing-subscriber",
+    "anyhow",
 ];
 
 fn level(name: &str) -> Option<usize> {
@@ -66,7 +80,10 @@ pub(super) fn levels(crates: &[Crate]) -> Broken {
                 broken.push(format!("{} uses {to}, which is not below it", krate.name));
             }
             if is_state_machine(&krate.name) && NOT_BELOW.contains(&to) {
-                broken.push(format!("{} uses {to}: the state machine reaches no world", krate.name));
+                broken.push(format!(
+                    "{} uses {to}: the state machine reaches no world",
+                    krate.name
+                ));
             }
         }
     }
@@ -77,10 +94,16 @@ pub(super) fn levels(crates: &[Crate]) -> Broken {
 pub(super) fn executor(crates: &[Crate]) -> Broken {
     let foreign = |name: &&str| {
         matches!(*name, "module" | "store" | "prost" | "cosmrs")
-            || ["x-", "revm", "alloy", "tendermint"].iter().any(|p| name.starts_with(p))
+            || ["x-", "revm", "alloy", "tendermint"]
+                .iter()
+                .any(|p| name.starts_with(p))
     };
     let executor = crates.iter().filter(|c| c.name == "executor");
-    executor.flat_map(Crate::normal).filter(foreign).map(|to| format!("executor uses {to}")).collect()
+    executor
+        .flat_map(Crate::normal)
+        .filter(foreign)
+        .map(|to| format!("executor uses {to}"))
+        .collect()
 }
 
 /// Crates that have one user each.
@@ -89,7 +112,11 @@ pub(super) fn sole_users(crates: &[Crate]) -> Broken {
     for krate in crates.iter().filter(|c| !TEST_ONLY.contains(&c.name.as_str())) {
         for (what, users) in SOLE_USERS {
             if krate.normal().any(|to| to == *what) && !users.contains(&krate.name.as_str()) {
-                broken.push(format!("{} uses {what}, which is for {}", krate.name, users.join(", ")));
+                broken.push(format!(
+                    "{} uses {what}, which is for {}",
+                    krate.name,
+                    users.join(", ")
+                ));
             }
         }
     }
@@ -100,7 +127,10 @@ pub(super) fn sole_users(crates: &[Crate]) -> Broken {
 pub(super) fn test_only(crates: &[Crate]) -> Broken {
     let node = crates.iter().filter(|c| !TEST_ONLY.contains(&c.name.as_str()));
     let arrows = node.flat_map(|c| c.normal().map(move |to| (c.name.as_str(), to)));
-    arrows.filter(|(_, to)| TEST_ONLY.contains(to)).map(|(from, to)| format!("{from} uses {to}")).collect()
+    arrows
+        .filter(|(_, to)| TEST_ONLY.contains(to))
+        .map(|(from, to)| format!("{from} uses {to}"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -113,17 +143,31 @@ mod tests {
             name: (*name).into(),
             kind: kind.map(Into::into),
         };
-        Crate { name: name.into(), dependencies: dependencies.iter().map(dependency).collect(), ..Crate::default() }
+        Crate {
+            name: name.into(),
+            dependencies: dependencies.iter().map(dependency).collect(),
+            ..Crate::default()
+        }
     }
 
     #[test]
     fn an_arrow_up_or_sideways_is_caught() {
-        let ok = [krate("app", &[("x-evm", None), ("store", Some("dev")), ("workload", Some("dev"))])];
+        let ok = [krate(
+            "app",
+            &[("x-evm", None), ("store", Some("dev")), ("workload", Some("dev"))],
+        )];
         assert!(levels(&ok).is_empty() && sole_users(&ok).is_empty() && test_only(&ok).is_empty());
-        for (from, to) in
-            [("state", "executor"), ("x-bank", "x-evm"), ("executor", "store"), ("abci", "rpc"), ("app", "app")]
-        {
-            assert_eq!(levels(&[krate(from, &[(to, None)])]), [format!("{from} uses {to}, which is not below it")]);
+        for (from, to) in [
+            ("state", "executor"),
+            ("x-bank", "x-evm"),
+            ("executor", "store"),
+            ("abci", "rpc"),
+            ("app", "app"),
+        ] {
+            assert_eq!(
+                levels(&[krate(from, &[(to, None)])]),
+                [format!("{from} uses {to}, which is not below it")]
+            );
         }
         assert_eq!(levels(&[krate("x-new", &[])]), ["x-new: has no level"]);
     }
@@ -132,20 +176,29 @@ mod tests {
     fn what_reaches_the_world_is_kept_out_of_the_state_machine() {
         assert_eq!(levels(&[krate("x-bank", &[("tokio", None)])]).len(), 1);
         assert!(levels(&[krate("node", &[("tokio", None)])]).is_empty());
-        assert_eq!(sole_users(&[krate("app", &[("store", None)])]), ["app uses store, which is for node"]);
+        assert_eq!(
+            sole_users(&[krate("app", &[("store", None)])]),
+            ["app uses store, which is for node"]
+        );
         assert_eq!(sole_users(&[krate("rpc", &[("revm", None)])]).len(), 1);
     }
 
     #[test]
     fn an_executor_that_knows_modules_is_caught() {
         for to in ["module", "revm", "x-evm", "alloy-primitives"] {
-            assert_eq!(executor(&[krate("executor", &[(to, None)])]), [format!("executor uses {to}")]);
+            assert_eq!(
+                executor(&[krate("executor", &[(to, None)])]),
+                [format!("executor uses {to}")]
+            );
         }
     }
 
     #[test]
     fn a_test_crate_in_the_node_is_caught() {
-        assert_eq!(test_only(&[krate("node", &[("workload", None)])]), ["node uses workload"]);
+        assert_eq!(
+            test_only(&[krate("node", &[("workload", None)])]),
+            ["node uses workload"]
+        );
         assert!(test_only(&[krate("xtask", &[("workload", None)])]).is_empty());
     }
 }

@@ -24,10 +24,16 @@ pub(super) fn check(root: &Path, crates: &[Crate]) -> Result<Broken> {
     let text = std::fs::read_to_string(root.join("clippy.toml")).context("read clippy.toml")?;
     let mut broken = missing(&text);
     for krate in crates {
-        let folder = krate.manifest_path.parent().context("a manifest lies in a folder")?;
+        let folder = krate
+            .manifest_path
+            .parent()
+            .context("a manifest lies in a folder")?;
         let own = folder.join("clippy.toml").exists();
         if own && arrows::is_state_machine(&krate.name) && !LIFTED.contains(&krate.name.as_str()) {
-            broken.push(format!("{}: has a clippy.toml of its own, which lifts every ban", krate.name));
+            broken.push(format!(
+                "{}: has a clippy.toml of its own, which lifts every ban",
+                krate.name
+            ));
         }
         let manifest = std::fs::read_to_string(&krate.manifest_path)
             .with_context(|| format!("read {}", krate.manifest_path.display()))?;
@@ -39,8 +45,12 @@ pub(super) fn check(root: &Path, crates: &[Crate]) -> Result<Broken> {
 }
 
 fn missing(text: &str) -> Broken {
-    let absent = BANNED.iter().filter(|ban| !text.contains(&format!("path = \"{ban}\"")));
-    absent.map(|ban| format!("clippy.toml does not ban {ban}")).collect()
+    let absent = BANNED
+        .iter()
+        .filter(|ban| !text.contains(&format!("path = \"{ban}\"")));
+    absent
+        .map(|ban| format!("clippy.toml does not ban {ban}"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -49,6 +59,9 @@ mod tests {
     fn a_ban_that_was_taken_out_is_missed() {
         let text = std::fs::read_to_string(crate::root().join("clippy.toml")).unwrap();
         assert!(super::missing(&text).is_empty());
-        assert_eq!(super::missing(&text.replace("\"f64\"", "\"x\"")), ["clippy.toml does not ban f64"]);
+        assert_eq!(
+            super::missing(&text.replace("\"f64\"", "\"x\"")),
+            ["clippy.toml does not ban f64"]
+        );
     }
 }

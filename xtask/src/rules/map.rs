@@ -8,8 +8,12 @@ use std::path::Path;
 /// Every file and every test that the two documents name exists.
 pub(super) fn check(root: &Path) -> Result<Broken> {
     let mut functions = BTreeSet::new();
-    for path in tracked(root)?.into_iter().filter(|p| p.extension().is_some_and(|e| e == "rs")) {
-        let text = std::fs::read_to_string(root.join(&path)).with_context(|| format!("read {}", path.display()))?;
+    for path in tracked(root)?
+        .into_iter()
+        .filter(|p| p.extension().is_some_and(|e| e == "rs"))
+    {
+        let text =
+            std::fs::read_to_string(root.join(&path)).with_context(|| format!("read {}", path.display()))?;
         functions.extend(text.lines().filter_map(function).map(str::to_owned));
     }
     let mut broken = Broken::new();

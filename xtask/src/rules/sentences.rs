@@ -22,7 +22,10 @@ pub(super) fn check(root: &Path, crates: &[Crate]) -> Result<Broken> {
         let first = first_line(krate)?;
         let mut compare = |place: &str, said: Option<&str>| {
             if said.map(plain).as_deref() != Some(&plain(sentence)) {
-                broken.push(format!("{}: Cargo.toml says {sentence:?}, {place} says {said:?}", krate.name));
+                broken.push(format!(
+                    "{}: Cargo.toml says {sentence:?}, {place} says {said:?}",
+                    krate.name
+                ));
             }
         };
         compare("its first line", Some(&first));
@@ -31,7 +34,9 @@ pub(super) fn check(root: &Path, crates: &[Crate]) -> Result<Broken> {
         }
     }
     for (file, table) in &told {
-        let unknown = table.keys().filter(|name| !crates.iter().any(|c| c.name == **name));
+        let unknown = table
+            .keys()
+            .filter(|name| !crates.iter().any(|c| c.name == **name));
         broken.extend(unknown.map(|name| format!("{file} has a crate {name:?} that is not there")));
     }
     Ok(broken)
@@ -43,9 +48,16 @@ fn plain(sentence: &str) -> String {
 }
 
 fn first_line(krate: &Crate) -> Result<String> {
-    let folder = krate.manifest_path.parent().context("a manifest lies in a folder")?;
+    let folder = krate
+        .manifest_path
+        .parent()
+        .context("a manifest lies in a folder")?;
     let lib = folder.join("src/lib.rs");
-    let file = if lib.is_file() { lib } else { folder.join("src/main.rs") };
+    let file = if lib.is_file() {
+        lib
+    } else {
+        folder.join("src/main.rs")
+    };
     let text = std::fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
     let line = text.lines().next().and_then(|l| l.strip_prefix("//! "));
     Ok(line.unwrap_or("").to_owned())
@@ -53,7 +65,11 @@ fn first_line(krate: &Crate) -> Result<String> {
 
 /// The rows of the table under the heading `| crate | sentence |`.
 fn table(text: &str) -> BTreeMap<String, String> {
-    let rows = text.lines().skip_while(|l| !l.starts_with("| crate |")).skip(2).take_while(|l| l.starts_with('|'));
+    let rows = text
+        .lines()
+        .skip_while(|l| !l.starts_with("| crate |"))
+        .skip(2)
+        .take_while(|l| l.starts_with('|'));
     let cells = rows.filter_map(|row| {
         let mut cells = row.trim_matches('|').splitn(2, '|').map(str::trim);
         Some((plain(cells.next()?), cells.next()?.to_owned()))

@@ -7,15 +7,32 @@ use std::path::{Path, PathBuf};
 /// Words that reach the world or differ between machines. Clippy bans some of them by their path; this list holds
 /// however they were imported.
 const WORLD: &[&str] = &[
-    "tokio", "jsonrpsee", "axum", "reqwest", "rand", "getrandom", "std::net", "std::process", "std::env", "Instant",
-    "SystemTime", "HashMap", "HashSet", "f32", "f64", "unwrap_or_default", "thread_local",
+    "tokio",
+    "jsonrpsee",
+    "axum",
+    "reqwest",
+    "rand",
+    "getrandom",
+    "std::net",
+    "std::process",
+    "std::env",
+    "Instant",
+    "SystemTime",
+    "HashMap",
+    "HashSet",
+    "f32",
+    "f64",
+    "unwrap_or_default",
+    "thread_local",
 ];
 
 /// Only `store` has files.
 const FILES: &[&str] = &["std::fs", "OpenOptions"];
 
 /// Containers that could hide a value shared by all.
-const SHARED: &[&str] = &["Mutex", "RwLock", "Atomic", "OnceLock", "LazyLock", "OnceCell", "Lazy", "ArcSwap", "Cell"];
+const SHARED: &[&str] = &[
+    "Mutex", "RwLock", "Atomic", "OnceLock", "LazyLock", "OnceCell", "Lazy", "ArcSwap", "Cell",
+];
 
 /// Rust sources that ship in a crate for which `wanted` holds, with their text.
 fn sources(root: &Path, wanted: fn(&str) -> bool) -> Result<Vec<(PathBuf, String)>> {
@@ -24,8 +41,8 @@ fn sources(root: &Path, wanted: fn(&str) -> bool) -> Result<Vec<(PathBuf, String
         let name = path.components().next().and_then(|c| c.as_os_str().to_str());
         let is_rust = path.extension().is_some_and(|e| e == "rs");
         if is_rust && !is_test_file(&path) && name.is_some_and(wanted) {
-            let text =
-                std::fs::read_to_string(root.join(&path)).with_context(|| format!("read {}", path.display()))?;
+            let text = std::fs::read_to_string(root.join(&path))
+                .with_context(|| format!("read {}", path.display()))?;
             out.push((path, text));
         }
     }
@@ -57,20 +74,34 @@ pub(super) fn globals(root: &Path) -> Result<Broken> {
 fn global(path: &Path, text: &str) -> Broken {
     let is_global = |code: &str| {
         let code = code.trim_start();
-        let code = code.strip_prefix("pub ").or_else(|| code.strip_prefix("pub(crate) ")).unwrap_or(code);
-        code.starts_with("static mut ") || (code.starts_with("static ") && SHARED.iter().any(|s| code.contains(s)))
+        let code = code
+            .strip_prefix("pub ")
+            .or_else(|| code.strip_prefix("pub(crate) "))
+            .unwrap_or(code);
+        code.starts_with("static mut ")
+            || (code.starts_with("static ") && SHARED.iter().any(|s| code.contains(s)))
     };
     let lines = shipped(text).into_iter().filter(|l| is_global(l.code));
-    lines.map(|l| format!("{}:{}: {}", path.display(), l.number, l.code.trim())).collect()
+    lines
+        .map(|l| format!("{}:{}: {}", path.display(), l.number, l.code.trim()))
+        .collect()
 }
 
 /// No test is ignored, and no code is left to be written.
 pub(super) fn unfinished(root: &Path) -> Result<Broken> {
     // Put together here, so that this file does not say them.
-    let words = [concat!("#[", "ignore"), concat!("todo", "!("), concat!("unimplemented", "!(")];
+    let words = [
+        concat!("#[", "ignore"),
+        concat!("todo", "!("),
+        concat!("unimplemented", "!("),
+    ];
     let mut broken = Broken::new();
-    for path in tracked(root)?.into_iter().filter(|p| p.extension().is_some_and(|e| e == "rs")) {
-        let text = std::fs::read_to_string(root.join(&path)).with_context(|| format!("read {}", path.display()))?;
+    for path in tracked(root)?
+        .into_iter()
+        .filter(|p| p.extension().is_some_and(|e| e == "rs"))
+    {
+        let text =
+            std::fs::read_to_string(root.join(&path)).with_context(|| format!("read {}", path.display()))?;
         for (i, line) in text.lines().enumerate() {
             let found = words.iter().filter(|w| line.contains(**w));
             broken.extend(found.map(|w| format!("{}:{}: {w}", path.display(), i + 1)));
@@ -112,6 +143,12 @@ mod tests {
         let path = Path::new("x");
         assert_eq!(global(path, "static SEEN: Mutex<u8> = x;\n").len(), 1);
         assert_eq!(global(path, "pub(crate) static mut N: u8 = 0;\n").len(), 1);
-        assert!(global(path, "static NAMES: &[&str] = &[];\nfn f(x: &'static Mutex<u8>) {}\n").is_empty());
+        assert!(
+            global(
+                path,
+                "static NAMES: &[&str] = &[];\nfn f(x: &'static Mutex<u8>) {}\n"
+            )
+            .is_empty()
+        );
     }
 }

@@ -25,7 +25,10 @@ pub(super) struct Dependency {
 impl Crate {
     /// What the crate is built with, tests aside.
     pub(super) fn normal(&self) -> impl Iterator<Item = &str> {
-        self.dependencies.iter().filter(|d| d.kind.as_deref() != Some("dev")).map(|d| d.name.as_str())
+        self.dependencies
+            .iter()
+            .filter(|d| d.kind.as_deref() != Some("dev"))
+            .map(|d| d.name.as_str())
     }
 }
 
@@ -36,10 +39,18 @@ pub(super) fn read(root: &Path) -> Result<Vec<Crate>> {
         packages: Vec<Crate>,
     }
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["metadata", "--format-version", "1", "--no-deps", "--offline"]).current_dir(root);
+    cargo
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .current_dir(root);
     let output = cargo.output().context("run cargo metadata")?;
-    ensure!(output.status.success(), "{cargo:?}: {}", String::from_utf8_lossy(&output.stderr).trim());
-    let mut crates = serde_json::from_slice::<Metadata>(&output.stdout).context("cargo metadata's JSON")?.packages;
+    ensure!(
+        output.status.success(),
+        "{cargo:?}: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    let mut crates = serde_json::from_slice::<Metadata>(&output.stdout)
+        .context("cargo metadata's JSON")?
+        .packages;
     crates.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(crates)
 }
