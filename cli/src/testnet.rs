@@ -26,6 +26,7 @@ pub(crate) struct TestnetCommand {
 #[derive(Debug, Subcommand)]
 enum Command {
     Start(StartArgs),
+    /// How far each node is, and its app hash.
     Status(OutputArgs),
     Logs(LogsArgs),
     /// Stop a network that another `testnet start` runs.
