@@ -1,7 +1,8 @@
 //! Native transactions: simulate, price, sign, send.
 use super::fees;
 use super::flags::SignWith;
-use super::session::{Session, Signer};
+use super::session::{SEQUENCE_RETRIES, Session, Signer, expected_sequence};
+use crate::client::Refused;
 use crate::{messages, response};
 use anyhow::{Context as _, Result, anyhow, bail};
 use cosmrs::proto::Any;
@@ -68,8 +69,23 @@ fn sign(key: &SigningKey, mode: SignWith, signing: &SignFor, draft: &Draft) -> R
     }
 }
 
-/// The gas that the chain would use. The signature is of the right length, and not checked.
-async fn simulate(session: &Session, draft: &Draft, public: &PublicKey, sequence: u64) -> Result<u64> {
+/// The gas that the chain would use. A block may have come since the sequence was asked for: where the node expects
+/// another, and none was insisted on, it is simulated again with that one.
+async fn simulate(session: &Session, draft: &Draft, public: &PublicKey, mut sequence: u64) -> Result<u64> {
+    for _ in 0..SEQUENCE_RETRIES {
+        let answer = simulate_at(session, draft, public, sequence).await;
+        let refused = answer.as_ref().err().and_then(|e| e.downcast_ref::<Refused>());
+        let expected = refused.filter(|r| r.code == 32).and_then(|r| expected_sequence(&r.log));
+        match expected {
+            Some(e) if session.flags.sequence.is_none() && e != sequence => sequence = e,
+            _ => return answer.context("simulation failed (--gas N skips it)"),
+        }
+    }
+    bail!("simulation failed: the account's sequence changed {SEQUENCE_RETRIES} times (--gas N skips it)")
+}
+
+/// One simulation. The signature is of the right length, and not checked.
+async fn simulate_at(session: &Session, draft: &Draft, public: &PublicKey, sequence: u64) -> Result<u64> {
     let mode = match session.flags.sign_mode {
         SignWith::Direct => SignMode::Direct,
         SignWith::AminoJson => SignMode::LegacyAminoJson,
@@ -84,11 +100,7 @@ async fn simulate(session: &Session, draft: &Draft, public: &PublicKey, sequence
         ..SimulateRequest::default()
     };
     let path = "/cosmos.tx.v1beta1.Service/Simulate";
-    let answer: SimulateResponse = session
-        .online()?
-        .query(path, &request, None)
-        .await
-        .context("simulation failed (--gas N skips it)")?;
+    let answer: SimulateResponse = session.online()?.query(path, &request, None).await?;
     answer
         .gas_info
         .map(|g| g.gas_used)

@@ -43,7 +43,7 @@ pub(crate) struct Signer {
 }
 
 /// How often a transaction is built again for the sequence that the node asked for: others may send with the same key.
-const SEQUENCE_RETRIES: usize = 10;
+pub(crate) const SEQUENCE_RETRIES: usize = 10;
 /// Between two looks for a transaction.
 const POLL: Duration = Duration::from_millis(100);
 
@@ -277,7 +277,7 @@ async fn fetch_account(client: &Client, address: &str) -> Result<(u64, u64)> {
 }
 
 /// The sequence a node asked for: the SDK's words, or geth's.
-fn expected_sequence(log: &str) -> Option<u64> {
+pub(crate) fn expected_sequence(log: &str) -> Option<u64> {
     let after = |mark: &str| log.split_once(mark).map(|(_, rest)| rest);
     let rest = after("expected ").or_else(|| after("next nonce "))?;
     let digits = rest
