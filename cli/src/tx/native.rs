@@ -75,7 +75,9 @@ async fn simulate(session: &Session, draft: &Draft, public: &PublicKey, mut sequ
     for _ in 0..SEQUENCE_RETRIES {
         let answer = simulate_at(session, draft, public, sequence).await;
         let refused = answer.as_ref().err().and_then(|e| e.downcast_ref::<Refused>());
-        let expected = refused.filter(|r| r.code == 32).and_then(|r| expected_sequence(&r.log));
+        let expected = refused
+            .filter(|r| r.code == 32)
+            .and_then(|r| expected_sequence(&r.log));
         match expected {
             Some(e) if session.flags.sequence.is_none() && e != sequence => sequence = e,
             _ => return answer.context("simulation failed (--gas N skips it)"),
