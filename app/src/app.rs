@@ -16,8 +16,8 @@ use arc_swap::ArcSwapOption;
 use module::{BlockContext, GenesisContext, ValidatorUpdate};
 use parking_lot::Mutex;
 use state::{
-    AppHash, BlockRecord, CommitStore, EMPTY_ROOT, EmptyState, MemoryState, Op, Overlay, StateError, Version,
-    WriteSet,
+    AppHash, BlockRecord, CommitStore, EMPTY_ROOT, EmptyState, MemoryState, Op, Overlay, StateError,
+    StateScan, Version, WriteSet,
 };
 use std::sync::Arc;
 use types::Bytes;
@@ -28,6 +28,13 @@ pub(crate) struct Head<S> {
     pub(crate) state: StateView<S>,
     pub(crate) info: Arc<ChainInfo>,
     pub(crate) parts: BlockParts,
+}
+
+impl<S: StateScan> Head<S> {
+    /// What `block`, on top of this head, is executed with.
+    pub(crate) fn context(&self, block: &Block) -> Result<BlockContext, StateError> {
+        block::context(&self.info, &self.state, &self.parts, &self.version.root, block)
+    }
 }
 
 /// A block that is executed and not committed.
@@ -102,7 +109,7 @@ impl<S: CommitStore> App<S> {
         self.head.store(Some(head.clone()));
         // After the head: a check that starts in between works on the new state and is then forgotten.
         let next = next_block(&head);
-        let ctx = block::context(&head.info, &head.state, &head.parts, &head.version.root, &next)?;
+        let ctx = head.context(&next)?;
         self.checks.lock().reset(head.state.clone(), ctx);
         Ok(())
     }
@@ -179,25 +186,21 @@ impl<S: CommitStore> App<S> {
         }
         let mut pending = self.pending.lock();
         *pending = None;
-        let ctx = block::context(&head.info, &head.state, &head.parts, &head.version.root, block)?;
-        let done = block::execute(&self.machine(&head.info), &head.state, ctx, block)?;
-        let writes = with_genesis(&head.state, done.writes);
+        let ctx = head.context(block)?;
+        let BlockOutcome {
+            outputs,
+            writes,
+            parts,
+            events,
+            validator_updates,
+            stats,
+        } = block::execute(&self.machine(&head.info), &head.state, ctx, block)?;
+        let writes = with_genesis(&head.state, writes);
         let changes = match &head.state {
             StateView::Genesis(_) => state::normalise(&EmptyState, writes)?,
             StateView::At(snapshot) => state::normalise(snapshot, writes)?,
         };
         let (app_hash, staged) = self.store.stage(block.height, changes)?;
-        let BlockOutcome {
-            outputs,
-            parts,
-            events,
-            validator_updates,
-            stats,
-            ..
-        } = BlockOutcome {
-            writes: WriteSet::new(),
-            ..done
-        };
         let results: Vec<TxResult> = outputs.iter().map(|o| o.result.clone()).collect();
         let stored = stored(block, outputs, &parts, &app_hash, &events, &validator_updates);
         *pending = Some(Pending {

@@ -82,9 +82,8 @@ fn next_base_fee(info: &ChainInfo, parent: &Header) -> U256 {
 
 /// The keys that settle late: the fee collector's balance and staking's queues.
 pub(crate) fn deferred_keys(info: &ChainInfo) -> DeferredKeys {
-    let collector = x_auth::module_address("fee_collector");
     DeferredKeys {
-        keys: vec![x_bank::balance_key(&collector, &info.config.base_denom)],
+        keys: vec![x_bank::fee_key(&info.config.base_denom)],
         prefixes: x_staking::deferred_prefixes(),
     }
 }
@@ -249,7 +248,7 @@ fn fold(
     let header = Header {
         parent_hash: ctx.parent_hash,
         beneficiary: ctx.coinbase,
-        transactions_root: transactions_root(&envelopes),
+        transactions_root: x_evm::transactions_root(&envelopes),
         receipts_root: x_evm::receipts_root(&receipts),
         logs_bloom: x_evm::logs_bloom(&receipts),
         number: ctx.height,
@@ -267,10 +266,6 @@ fn fold(
     };
     parts.write(&mut overlay);
     Ok((parts, overlay.settle()?))
-}
-
-fn transactions_root(raw: &[&[u8]]) -> B256 {
-    alloy_trie::root::ordered_trie_root_with_encoder(raw, |tx, out| out.extend_from_slice(tx))
 }
 
 /// An unused hash: blocks being prepared have none yet.

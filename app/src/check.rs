@@ -6,7 +6,6 @@ use crate::AppError;
 use crate::api::{CheckKind, TxResult};
 use crate::cache::Cache;
 use crate::chain::ChainInfo;
-use crate::job::pay_fee;
 use crate::receipt::TxOutput;
 use crate::tx::{Decoder, Tx};
 use crate::view::StateView;
@@ -176,7 +175,7 @@ fn check_native<S: StateScan + Clone>(
             state,
             events: &mut events,
         };
-        x_auth::ante::run(tx, &verdict, &mut ctx, pay_fee)?;
+        x_auth::ante::run(tx, &verdict, &mut ctx, x_bank::pay_fee)?;
         Ok(())
     })?;
     Ok(gas.min(tx.gas_limit))

@@ -5,7 +5,7 @@ use executor::{Job, Outcome};
 use module::{BlockContext, Error, TxContext};
 use state::{Access, Overlay, StateError, StateRead, StateScan, WriteSet};
 use std::sync::Arc;
-use types::{Bytes, Coin};
+use types::Bytes;
 use x_auth::Verdict;
 use x_auth::ante::NativeTx;
 
@@ -62,9 +62,7 @@ impl<'a> TxJob<'a> {
             Tx::Native(native) => {
                 let verdict = decoder.verify(native, start, &env.block.chain_id, rules.config)?;
                 let mut access = native.access(&env.block, start);
-                access
-                    .writes
-                    .push(x_bank::balance_key(&native.fee_payer, &native.fee.denom));
+                access.extend(x_bank::fee_access(&native.fee_payer, &native.fee.denom));
                 (Some(verdict), access)
             }
         };
@@ -144,7 +142,7 @@ pub(crate) fn run_native(
         state: &mut overlay,
         events: &mut events,
     };
-    let done = x_auth::deliver(tx, verdict, &mut ctx, pay_fee)?;
+    let done = x_auth::deliver(tx, verdict, &mut ctx, x_bank::pay_fee)?;
     if !done.charged {
         let error = done
             .result
@@ -159,9 +157,4 @@ pub(crate) fn run_native(
         deferred: buffered.deferred,
         output,
     })
-}
-
-/// Takes the fee: the payer is debited at once, the collector credited when the transaction settles.
-pub(crate) fn pay_fee(ctx: &mut TxContext<'_>, payer: &types::Address, fee: &Coin) -> module::Result<()> {
-    x_bank::pay_fee(ctx, payer, fee)
 }

@@ -7,7 +7,7 @@ use types::Address;
 
 /// Module accounts with their permissions (SDK `maccPerms`). None of them may be sent coins.
 pub(crate) const MODULE_ACCOUNTS: &[(&str, &[&str])] = &[
-    ("fee_collector", &[]),
+    (x_bank::FEE_COLLECTOR, &[]),
     ("bonded_tokens_pool", &["burner", "staking"]),
     ("not_bonded_tokens_pool", &["burner", "staking"]),
 ];

@@ -37,13 +37,7 @@ impl<S: CommitStore> App<S> {
             txs: within(ordered, max_tx_bytes),
             ..block.clone()
         };
-        let ctx = block::context(
-            &head.info,
-            &head.state,
-            &head.parts,
-            &head.version.root,
-            &candidate,
-        )?;
+        let ctx = head.context(&candidate)?;
         let done = block::execute(&self.machine(&head.info), &head.state, ctx, &candidate)?;
         // What took neither nonce nor fee has no place in a block; without it the rest runs the same.
         let kept = candidate

@@ -2,7 +2,6 @@
 //! snapshots, beside consensus.
 use crate::api::{AppError, TxPlace};
 use crate::app::{App, next_block};
-use crate::block;
 use crate::chain::{self, BlockParts, ChainInfo};
 use crate::record::StoredBlock;
 use crate::tx::comet_hash;
@@ -103,13 +102,7 @@ impl<S: CommitStore> App<S> {
     /// What the next block is executed with, as far as it is known: eth_call's `pending`.
     pub fn next_context(&self) -> Result<BlockContext, AppError> {
         let head = self.head()?;
-        Ok(block::context(
-            &head.info,
-            &head.state,
-            &head.parts,
-            &head.version.root,
-            &next_block(&head),
-        )?)
+        Ok(head.context(&next_block(&head))?)
     }
     /// The next block's base fee, in wei a gas.
     pub fn next_base_fee(&self) -> Result<U256, AppError> {

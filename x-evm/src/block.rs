@@ -1,5 +1,4 @@
 //! Receipts and the roots a block's header has of them, as any Ethereum client recomputes them.
-use crate::tx::EvmTx;
 use alloy_consensus::proofs::{calculate_receipt_root, ordered_trie_root_with_encoder};
 use alloy_consensus::{Eip658Value, Receipt, ReceiptEnvelope, TxReceipt, TxType};
 use alloy_primitives::{Bloom, Log};
@@ -29,7 +28,7 @@ pub fn logs_bloom(receipts: &[ReceiptEnvelope]) -> Bloom {
         .fold(Bloom::ZERO, |bloom, receipt| bloom | receipt.bloom())
 }
 
-/// The header's `transactionsRoot`.
-pub fn transactions_root(txs: &[EvmTx]) -> B256 {
-    ordered_trie_root_with_encoder(txs, |tx, out| out.extend_from_slice(&tx.raw))
+/// The header's `transactionsRoot`, over the transactions' EIP-2718 encodings.
+pub fn transactions_root<T: AsRef<[u8]>>(txs: &[T]) -> B256 {
+    ordered_trie_root_with_encoder(txs, |tx, out| out.extend_from_slice(tx.as_ref()))
 }

@@ -72,7 +72,7 @@ impl Env {
             config: block.config.clone(),
             cfg,
             block: env,
-            fees: Fees::Collector(x_auth::module_address("fee_collector")),
+            fees: Fees::Collector(x_auth::module_address(x_bank::FEE_COLLECTOR)),
             blocked,
             hashes: Hashes::History,
         }

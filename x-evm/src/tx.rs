@@ -57,6 +57,12 @@ pub struct EvmTx {
     pub sender: Address,
 }
 
+impl AsRef<[u8]> for EvmTx {
+    fn as_ref(&self) -> &[u8] {
+        &self.raw
+    }
+}
+
 impl EvmTx {
     /// Reads a transaction and recovers its sender, by the chain's rules: types 0 (EIP-155), 1, 2 and 4, low-s
     /// signatures, this chain's id, no trailing bytes.
