@@ -7,7 +7,7 @@ mod common;
 use common::{CHAIN_ID, Node, accounts, chain, genesis_of, mix, operators, seen};
 use executor::{AnyExecutor, Faults, Parallel};
 use state::CommitStore;
-use store::{Config, SledStore};
+use store::{Config, DiskStore};
 use types::{Address, Bytes, U256};
 use workload::{Account, Chain, EthCall, Mix, Random, Weights};
 
@@ -176,7 +176,7 @@ fn odd_blocks_near_the_gas_limit_give_the_same_on_disk_too() {
         let (genesis, mut mix) = odd_mix(seed, 2_800_000);
         let mut random = Random::new(seed);
         let home = tempfile::tempdir().unwrap();
-        let disk = SledStore::open(home.path(), Config::new(app::stores())).unwrap();
+        let disk = DiskStore::open(home.path(), Config::new(app::stores())).unwrap();
         let mut disk = Node::over(disk, &genesis, common::executor(4));
         let mut serial = Node::start(&genesis, 0);
         let mut others = [2, 8].map(|t| (t, Node::start(&genesis, t)));

@@ -75,7 +75,7 @@ pub async fn dev(
     result
 }
 
-type DevSolo = Arc<Solo<store::SledStore>>;
+type DevSolo = Arc<Solo<store::DiskStore>>;
 
 fn engine(home: &Home, options: &DevOptions) -> Result<DevSolo, NodeError> {
     if !home.genesis().exists() {

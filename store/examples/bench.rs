@@ -10,7 +10,7 @@
 use state::{BlockRecord, ChangeSet, CommitStore, Key, Snapshot, StateRead, StoreId, Value};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
-use store::{Commit, Config, SledStore};
+use store::{Commit, Config, DiskStore};
 
 const STORE: StoreId = StoreId::new("bench");
 
@@ -67,7 +67,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         },
         ..Config::new([STORE])
     };
-    let store = SledStore::open(home.path(), config)?;
+    let store = DiskStore::open(home.path(), config)?;
     let (mut random, mut height, mut top) = (SplitMix(1), 0, keys);
     let start = Instant::now();
     for first in (0..keys).step_by(100_000) {
@@ -150,7 +150,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("proofs: {rate:.0}/s on one core");
     drop((snapshot, store));
     let start = Instant::now();
-    let store = SledStore::open(home.path(), Config::new([STORE]))?;
+    let store = DiskStore::open(home.path(), Config::new([STORE]))?;
     println!(
         "reopen: {:.2} s at height {}",
         start.elapsed().as_secs_f64(),

@@ -11,6 +11,7 @@
 use crate::Frozen;
 use crate::iavl::{Importer, Tree, put_uvarint};
 use crate::multistore::{Trees, app_hash};
+use crate::points::{Point, Points};
 use crate::record::Digest;
 use state::{Control, Snapshot, StoreError, StoreId, Value, Version};
 use std::fs::{self, File};
@@ -53,18 +54,27 @@ pub(crate) fn drop_unfinished(folder: &Path) -> Result<(), StoreError> {
 }
 
 /// Writes `frozen` as a checkpoint, durably, and drops all but the newest `keep`. Returns its size in bytes.
-pub(crate) fn write(folder: &Path, frozen: &Frozen, record: Digest, keep: usize) -> Result<u64, StoreError> {
+pub(crate) fn write(
+    folder: &Path,
+    frozen: &Frozen,
+    record: Digest,
+    keep: usize,
+    points: &Points,
+) -> Result<u64, StoreError> {
     let path = folder.join(format!("ckpt-{}", frozen.version().height));
     let temporary = path.with_extension("tmp");
-    let result = write_file(&temporary, frozen, record)
+    let result = write_file(&temporary, frozen, record, points)
+        .inspect(|()| points.at(Point::CheckpointWritten))
         .and_then(|()| fs::rename(&temporary, &path))
         .and_then(|()| File::open(folder)?.sync_all())
         .and_then(|()| fs::metadata(&path));
     let size = result.map_err(|e| failed(&path, &e))?.len();
+    points.at(Point::CheckpointNamed);
     let all = list(folder)?;
     for (_, old) in &all[..all.len().saturating_sub(keep.max(1))] {
         fs::remove_file(old).map_err(|e| failed(old, &e))?;
     }
+    points.at(Point::CheckpointsDropped);
     Ok(size)
 }
 
@@ -112,8 +122,9 @@ impl Sink {
     }
 }
 
-fn write_file(path: &Path, frozen: &Frozen, record: Digest) -> io::Result<()> {
+fn write_file(path: &Path, frozen: &Frozen, record: Digest, points: &Points) -> io::Result<()> {
     let inner = BufWriter::with_capacity(BUFFER_BYTES, File::create(path)?);
+    points.at(Point::CheckpointBegun);
     let mut sink = Sink {
         inner,
         hasher: blake3::Hasher::new(),
@@ -274,7 +285,14 @@ mod tests {
             root: app_hash(&trees),
         };
         let folder = tempfile::tempdir().unwrap();
-        let size = write(folder.path(), &Frozen::new(version, trees), [9; 32], 1).unwrap();
+        let size = write(
+            folder.path(),
+            &Frozen::new(version, trees),
+            [9; 32],
+            1,
+            &Points::default(),
+        )
+        .unwrap();
         let [(height, path)] = &list(folder.path()).unwrap()[..] else {
             panic!("one checkpoint")
         };

@@ -1,4 +1,6 @@
 //! How a store is opened.
+use crate::Points;
+use crate::backend::Database;
 use state::StoreId;
 
 /// When a commit returns.
@@ -13,7 +15,7 @@ pub enum Commit {
 }
 
 /// How a store is opened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// The module stores. Each one's name is part of the app hash from the first commit on, also while it is empty.
     pub stores: Vec<StoreId>,
@@ -31,6 +33,10 @@ pub struct Config {
     pub checkpoints: usize,
     /// When a commit returns.
     pub commit: Commit,
+    /// Which database keeps the journal.
+    pub database: Database,
+    /// What tests do at named places.
+    pub points: Points,
 }
 
 impl Config {
@@ -44,6 +50,8 @@ impl Config {
             checkpoint_bytes: 64 << 20,
             checkpoints: 4,
             commit: Commit::Sync,
+            database: Database::Sled,
+            points: Points::default(),
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::head::Head;
 use crate::history::History;
 use crate::journal::Journal;
 use crate::open::{Opened, chained, failed, load, lock, sync_folders};
+use crate::points::Point;
 use crate::record::{Digest, Part, decode_index};
 use crate::versions::Versions;
 use crate::writer::{Behind, Disk, Published, Recent, Writer};
@@ -33,7 +34,7 @@ type Result<T> = std::result::Result<T, StoreError>;
 
 /// The durable commit store. All heights since the first are kept.
 #[derive(Debug)]
-pub struct SledStore {
+pub struct DiskStore {
     config: Config,
     versions: Versions,
     disk: Arc<Disk>,
@@ -48,7 +49,7 @@ pub struct SledStore {
     _lock: File,
 }
 
-impl SledStore {
+impl DiskStore {
     /// Opens the store in the folder `home`, made where it is missing.
     ///
     /// # Errors
@@ -60,13 +61,15 @@ impl SledStore {
         let checkpoints = home.join("checkpoints");
         fs::create_dir_all(&checkpoints).map_err(|e| failed(&checkpoints, &e))?;
         let lock = lock(home)?;
-        let journal = Journal::open(&home.join("journal"))?;
+        let journal = Journal::open(home, &config.database)?;
         let head = Head::open(home)?;
-        sync_folders(home)?;
+        sync_folders(home, &config.database.path(home))?;
+        config.points.at(Point::OpenStep);
         let bounds = journal.bounds()?;
         let last = bounds.map_or(0, |(_, last)| last);
         head.check(last)?;
         journal.drop_above(last)?;
+        config.points.at(Point::OpenStep);
         checkpoint::drop_unfinished(&checkpoints)?;
         let opened = match bounds {
             None => Opened {
@@ -83,6 +86,7 @@ impl SledStore {
             let (meta, _) = journal.expect(last)?;
             let index = decode_index(&journal.read(&meta, Part::Index)?, last)?;
             journal.put_index(&index)?;
+            config.points.at(Point::OpenStep);
             recent.push_back(Published::new(
                 last,
                 &BlockRecord {
@@ -172,17 +176,19 @@ impl SledStore {
         }
         self.versions.publish(staged);
         recent.push_back(published);
+        drop((recent, first));
+        self.config.points.at(Point::Published);
     }
 }
 
-impl Drop for SledStore {
+impl Drop for DiskStore {
     fn drop(&mut self) {
         self.behind = None;
         self.disk.writer.lock().reap(true);
     }
 }
 
-impl CommitStore for SledStore {
+impl CommitStore for DiskStore {
     type Snapshot = Frozen;
     type Staged = Staged;
 

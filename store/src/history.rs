@@ -1,6 +1,6 @@
 //! Versions that the ring no longer holds, rebuilt from the nearest checkpoint, or genesis, and the journal.
 use crate::journal::Journal;
-use crate::record::{Digest, Part, decode_changes};
+use crate::record::{Digest, Kind, Part, decode_changes};
 use crate::versions::{empty, split};
 use crate::{Config, Frozen, checkpoint};
 use parking_lot::Mutex;
@@ -64,18 +64,23 @@ fn base(
     Ok(near.cloned().unwrap_or_else(|| empty(config)))
 }
 
-/// Whether a checkpoint is of this chain: the journal's record of its height is the one it names.
-pub(crate) fn fits(frozen: &Frozen, record: Digest, journal: &Journal) -> Result<(), StoreError> {
+/// Whether a checkpoint is of this chain: the journal's record of its height is the one it names, or stands for it.
+/// Returns the record's hash.
+pub(crate) fn fits(frozen: &Frozen, record: Digest, journal: &Journal) -> Result<Digest, StoreError> {
     let version = frozen.version();
     let (meta, hash) = journal.expect(version.height)?;
-    if (meta.root, hash) != (version.root, record) {
+    let named = match meta.kind {
+        Kind::Block => hash,
+        Kind::Seed => meta.previous,
+    };
+    if (meta.root, named) != (version.root, record) {
         let why = format!(
             "checkpoint of height {} does not belong to this journal",
             version.height
         );
         return Err(StoreError::Corrupt(why));
     }
-    Ok(())
+    Ok(hash)
 }
 
 /// `base` with the journal's blocks up to `height` applied, hashed at the end.

@@ -1,94 +1,47 @@
-//! The journal: one atomic record a height in sled, hash-chained, and look-ups that follow from it.
+//! The journal: one atomic record a height in a database, hash-chained, and look-ups that follow from it.
 //!
 //! ```text
-//! log    height | part | chunk  ->  at most 32 KiB of a section      u64, u8, u32, big endian
+//! log    height | part | chunk  ->  a chunk of a section      u64, u8, u32, big endian
 //! meta   height                 ->  the meta record (record.rs)
 //! index  key                    ->  value of the newest entry
+//! marks  name                   ->  what the store notes of itself
 //! ```
-//! A height exists if and only if its meta record does. A record that fits is one sled transaction; a bigger one's
-//! first chunks are written before the transaction that ends in the meta record, and are dropped at the next start
-//! where that never came.
-//!
-//! What sled does not do is done here (sled 0.34.7, read from its source): `flush` is `sync_file_range`, so the file is
-//! synced by us; values whose page passes a quarter of a segment go to blob files that are never synced, so chunks are
-//! small and segments large; transactions of thousands of operations balloon, so they are bounded.
+//! A height exists if and only if its meta record does. A record that fits is one atomic write; a bigger one's first
+//! chunks are written before the atomic write that ends in the meta record, and are dropped at the next start where
+//! that never came.
+use crate::backend::{Backend, Database, Result, Table, Write};
 use crate::record::{Digest, Draft, Meta, Part, Section};
-use sled::Transactional;
-use sled::transaction::TransactionError;
 use state::{Bytes, IndexEntry, StoreError};
-use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
 
-/// Sixteen of them (a sled leaf) stay under a quarter of a segment, so that none becomes a blob file.
-const CHUNK_BYTES: usize = 32 << 10;
-const SEGMENT_BYTES: usize = 4 << 20;
-/// A transaction of at most this many chunks and a meta record: 1 MiB.
-const TRANSACTION_CHUNKS: usize = 32;
-/// sled's own cache. What is read often lies in our trees.
-const CACHE_BYTES: u64 = 64 << 20;
+/// How many keys are read or removed at a time.
+const STEP: usize = 256;
 
 #[derive(Debug)]
 pub(crate) struct Journal {
-    db: sled::Db,
-    log: sled::Tree,
-    meta: sled::Tree,
-    index: sled::Tree,
-    /// sled's file, to be synced.
-    file: File,
-}
-
-type Result<T> = std::result::Result<T, StoreError>;
-
-pub(crate) fn database(e: sled::Error) -> StoreError {
-    match e {
-        sled::Error::Corruption { .. } => StoreError::Corrupt(format!("journal: {e}")),
-        e => StoreError::Database(format!("journal: {e}")),
-    }
+    backend: Arc<dyn Backend>,
 }
 
 impl Journal {
-    /// Opens the sled database in the folder `path`, made where it is missing.
-    pub(crate) fn open(path: &Path) -> Result<Self> {
-        let config = sled::Config::new()
-            .path(path)
-            .cache_capacity(CACHE_BYTES)
-            .segment_size(SEGMENT_BYTES)
-            .flush_every_ms(Some(1000))
-            .mode(sled::Mode::HighThroughput);
-        // sled panics on some damage. It also releases its lock a little after it is closed; ours is held by now, so
-        // whoever has sled's is on the way out.
-        let db = crate::open::patiently(|| match catch_unwind(AssertUnwindSafe(|| config.open())) {
-            Err(_) => Err(StoreError::Corrupt(format!(
-                "journal: sled cannot read {}",
-                path.display()
-            ))),
-            Ok(Err(sled::Error::Io(e))) if e.to_string().contains("could not acquire lock") => {
-                Err(StoreError::Locked(path.display().to_string()))
-            }
-            Ok(opened) => opened.map_err(database),
-        })?;
-        let tree = |name: &str| db.open_tree(name).map_err(database);
-        let (log, meta, index) = (tree("log")?, tree("meta")?, tree("index")?);
-        let file = File::open(path.join("db")).map_err(|e| StoreError::Database(format!("journal: {e}")))?;
+    /// Opens the database in the folder `home`.
+    pub(crate) fn open(home: &Path, database: &Database) -> Result<Self> {
         Ok(Self {
-            db,
-            log,
-            meta,
-            index,
-            file,
+            backend: database.open(home)?,
         })
     }
 
     /// Writes a height's record; [`Journal::sync`] makes it durable. Returns the record's hash and how many bytes it has.
     pub(crate) fn append(&self, draft: &Draft, parts: [&[u8]; 3]) -> Result<(Digest, u64)> {
         let Draft {
+            kind,
             height,
             root,
             previous,
             commit_info,
         } = draft.clone();
         let meta = Meta {
+            kind,
             height,
             root,
             previous,
@@ -96,50 +49,42 @@ impl Journal {
             commit_info,
         };
         let (record, hash) = meta.encode();
-        let mut chunks = Vec::new();
+        let size = self.backend.caps().chunk;
+        let mut changes = Vec::new();
         for (part, bytes) in Part::ALL.into_iter().zip(parts) {
-            let keyed = bytes.chunks(CHUNK_BYTES).zip(0..);
-            chunks.extend(keyed.map(|(chunk, i)| (chunk_key(height, part, i), chunk)));
+            let keyed = bytes.chunks(size).zip(0..);
+            changes.extend(keyed.map(|(chunk, i)| Write {
+                table: Table::Log,
+                key: chunk_key(height, part, i).to_vec(),
+                value: Some(chunk),
+            }));
         }
-        let (early, last) = chunks.split_at(chunks.len().saturating_sub(TRANSACTION_CHUNKS));
-        for (key, chunk) in early {
-            self.log.insert(key, *chunk).map_err(database)?;
-        }
-        (&self.log, &self.meta)
-            .transaction(|(log, metas)| {
-                for (key, chunk) in last {
-                    log.insert(&key[..], *chunk)?;
-                }
-                metas.insert(&height.to_be_bytes(), &record[..])?;
-                Ok(())
-            })
-            .map_err(|e| match e {
-                TransactionError::Abort(()) => unreachable!("nothing aborts"),
-                TransactionError::Storage(e) => database(e),
-            })?;
+        changes.push(Write {
+            table: Table::Meta,
+            key: height.to_be_bytes().to_vec(),
+            value: Some(&record),
+        });
+        self.backend.write(&changes)?;
         let bytes = parts.iter().map(|part| part.len()).sum::<usize>() + record.len();
         Ok((hash, bytes as u64))
     }
 
     /// Puts on the disk what was written.
     pub(crate) fn sync(&self) -> Result<()> {
-        self.db.flush().map_err(database)?;
-        self.file
-            .sync_data()
-            .map_err(|e| StoreError::Database(format!("journal: fdatasync: {e}")))
+        self.backend.sync()
     }
 
     /// The first and last height, `None` before the first.
     pub(crate) fn bounds(&self) -> Result<Option<(u64, u64)>> {
-        let end = |pair: Option<(sled::IVec, _)>| pair.map(|(key, _)| height_of(&key)).transpose();
-        let first = end(self.meta.first().map_err(database)?)?;
-        let last = end(self.meta.last().map_err(database)?)?;
+        let end = |key: Option<Vec<u8>>| key.map(|key| height_of(&key)).transpose();
+        let first = end(self.backend.first(Table::Meta)?)?;
+        let last = end(self.backend.last(Table::Meta)?)?;
         Ok(first.zip(last))
     }
 
     /// The record of `height` and its hash.
     pub(crate) fn meta(&self, height: u64) -> Result<Option<(Meta, Digest)>> {
-        let bytes = self.meta.get(height.to_be_bytes()).map_err(database)?;
+        let bytes = self.backend.get(Table::Meta, &height.to_be_bytes())?;
         bytes.map(|bytes| Meta::decode(&bytes, height)).transpose()
     }
 
@@ -154,9 +99,12 @@ impl Journal {
         let want = meta.sections[part as usize];
         let corrupt = |why: String| StoreError::Corrupt(format!("{part:?} of height {}: {why}", meta.height));
         let mut bytes = Vec::new();
-        for i in 0..want.len.div_ceil(CHUNK_BYTES as u64) {
-            let i = u32::try_from(i).map_err(|_| corrupt(format!("{} bytes are too many", want.len)))?;
-            let chunk = self.log.get(chunk_key(meta.height, part, i)).map_err(database)?;
+        for i in 0..u32::MAX {
+            if bytes.len() as u64 >= want.len {
+                break;
+            }
+            let chunk = self.backend.get(Table::Log, &chunk_key(meta.height, part, i))?;
+            let chunk = chunk.filter(|chunk| !chunk.is_empty());
             bytes.extend_from_slice(&chunk.ok_or_else(|| corrupt(format!("chunk {i} is missing")))?);
         }
         let have = Section::of(&bytes);
@@ -171,29 +119,58 @@ impl Journal {
 
     /// Drops chunks above `height`: of a record that never got its meta record.
     pub(crate) fn drop_above(&self, height: u64) -> Result<()> {
-        for key in self.log.range(chunk_key(height + 1, Part::Changes, 0)..).keys() {
-            self.log.remove(key.map_err(database)?).map_err(database)?;
+        self.remove(
+            Table::Log,
+            &chunk_key(height + 1, Part::Changes, 0),
+            None,
+            &mut || (),
+        )
+    }
+
+    /// Removes the keys of a table from `from` on, below `to` where there is one, in bounded steps, and tells of each.
+    pub(crate) fn remove(
+        &self,
+        table: Table,
+        from: &[u8],
+        to: Option<&[u8]>,
+        step: &mut dyn FnMut(),
+    ) -> Result<()> {
+        loop {
+            let keys = self.backend.keys(table, from, to, STEP)?;
+            if keys.is_empty() {
+                return Ok(());
+            }
+            let gone = keys.into_iter().map(|key| Write {
+                table,
+                key,
+                value: None,
+            });
+            self.backend.write(&gone.collect::<Vec<_>>())?;
+            step();
         }
-        Ok(())
     }
 
     /// Makes the entries of a written height look-ups. Doing it again changes nothing; the next record's sync makes
     /// them durable, and opening does it again for the last height.
     pub(crate) fn put_index(&self, index: &[IndexEntry]) -> Result<()> {
-        for entry in index {
-            self.index
-                .insert(&entry.key, &entry.value[..])
-                .map_err(database)?;
+        for some in index.chunks(STEP) {
+            let changes = some.iter().map(|entry| Write {
+                table: Table::Index,
+                key: entry.key.to_vec(),
+                value: Some(&entry.value[..]),
+            });
+            self.backend.write(&changes.collect::<Vec<_>>())?;
         }
         Ok(())
     }
 
     pub(crate) fn find(&self, key: &[u8]) -> Result<Option<Bytes>> {
-        Ok(self
-            .index
-            .get(key)
-            .map_err(database)?
-            .map(|value| Bytes::copy_from_slice(&value)))
+        self.backend.get(Table::Index, key)
+    }
+
+    /// Bytes on the disk.
+    pub(crate) fn size(&self) -> Result<u64> {
+        self.backend.size()
     }
 }
 

@@ -2,11 +2,14 @@
 //!
 //! Reading order: [`iavl`] is one module's tree, byte for byte that of cosmos/iavl v1; [`multistore`] ties the trees of
 //! all modules into one app hash; a [`Frozen`] version is what readers hold; `versions.rs` stages blocks and keeps recent
-//! versions. [`MemoryStore`] is that and nothing more. [`SledStore`] adds the journal (`record.rs`, `journal.rs`), the
-//! checkpoints, the way back to old heights (`history.rs`) and the writing behind (`writer.rs`); how they work together stands above `disk.rs` and `open.rs`.
+//! versions. [`MemoryStore`] is that and nothing more. [`DiskStore`] adds the journal (`record.rs`, `journal.rs`) in a
+//! database ([`backend`]), the checkpoints, the way back to old heights (`history.rs`) and the writing behind
+//! (`writer.rs`); how they work together stands above `disk.rs` and `open.rs`.
 
 pub mod iavl;
 pub mod multistore;
+pub mod backend;
+mod points;
 mod config;
 mod frozen;
 mod versions;
@@ -23,7 +26,8 @@ mod open;
 pub mod vectors;
 
 pub use config::{Commit, Config};
-pub use disk::SledStore;
+pub use disk::DiskStore;
 pub use frozen::Frozen;
 pub use memory::MemoryStore;
+pub use points::{Point, Points};
 pub use versions::Staged;

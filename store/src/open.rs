@@ -50,11 +50,12 @@ pub(crate) fn lock(home: &Path) -> Result<File> {
 }
 
 /// New folders and files are found again after a power cut only once their folder is synced.
-pub(crate) fn sync_folders(home: &Path) -> Result<()> {
-    for folder in [&home.join("journal"), home] {
-        File::open(folder)
-            .and_then(|f| f.sync_all())
-            .map_err(|e| failed(folder, &e))?;
+pub(crate) fn sync_folders(home: &Path, journal: &Path) -> Result<()> {
+    for folder in [journal, home] {
+        if folder.exists() {
+            let synced = File::open(folder).and_then(|f| f.sync_all());
+            synced.map_err(|e| failed(folder, &e))?;
+        }
     }
     Ok(())
 }
@@ -99,7 +100,7 @@ pub(crate) fn load(
             return Err(StoreError::Corrupt(why));
         }
         let base = checkpoint::read(&path).and_then(|(frozen, hash)| {
-            fits(&frozen, hash, journal)?;
+            let hash = fits(&frozen, hash, journal)?;
             Ok((frozen, hash))
         });
         match base.and_then(|(frozen, hash)| replay(journal, config, frozen, hash, height + 1, last)) {

@@ -4,14 +4,23 @@
 //! changes  per store: name | count | (0 key | 1 key value)...      lengths and counts are LEB128
 //! body     as given
 //! index    (key value)...
-//! meta     format | height | app hash | hash of the meta before | 3 x (length, blake3) | CommitInfo | blake3 of this
+//! meta     format | kind | height | app hash | hash of the meta before | 3 x (length, blake3) | CommitInfo | blake3 of this
 //! ```
 use crate::codec::{Reader, put_bytes};
 use crate::iavl::put_uvarint;
 use state::{AppHash, Bytes, ChangeSet, IndexEntry, Key, StoreError, StoreId, Value};
 
 /// The layout written; any other is refused.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
+
+/// Why there is a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A block was committed.
+    Block = 0,
+    /// The journal starts from a checkpoint: the record before the first is that one's, named as predecessor.
+    Seed = 1,
+}
 
 /// A blake3 hash.
 pub(crate) type Digest = [u8; 32];
@@ -47,6 +56,7 @@ impl Section {
 /// What a record says of its height, before its sections are hashed.
 #[derive(Clone, Debug)]
 pub(crate) struct Draft {
+    pub(crate) kind: Kind,
     pub(crate) height: u64,
     pub(crate) root: AppHash,
     /// The hash of the record before; zeros for the first.
@@ -58,6 +68,7 @@ pub(crate) struct Draft {
 /// The record of a height, without its sections' content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Meta {
+    pub(crate) kind: Kind,
     pub(crate) height: u64,
     pub(crate) root: AppHash,
     /// The hash of the record before; zeros for the first.
@@ -71,7 +82,7 @@ pub(crate) struct Meta {
 impl Meta {
     /// Its bytes; the last 32 are its hash.
     pub(crate) fn encode(&self) -> (Vec<u8>, Digest) {
-        let mut out = vec![FORMAT];
+        let mut out = vec![FORMAT, self.kind as u8];
         out.extend_from_slice(&self.height.to_be_bytes());
         out.extend_from_slice(&self.root);
         out.extend_from_slice(&self.previous);
@@ -99,6 +110,11 @@ impl Meta {
         if format != FORMAT {
             return Err(corrupt(&format!("format {format}, this program reads {FORMAT}")));
         }
+        let kind = match reader.u8()? {
+            0 => Kind::Block,
+            1 => Kind::Seed,
+            kind => return Err(corrupt(&format!("kind {kind}, this program knows 0 and 1"))),
+        };
         let kept = reader.u64()?;
         if kept != height {
             return Err(corrupt(&format!("it is of height {kept}")));
@@ -118,6 +134,7 @@ impl Meta {
         reader.finish()?;
         Ok((
             Self {
+                kind,
                 height,
                 root,
                 previous,
@@ -208,6 +225,7 @@ mod tests {
     fn meta() -> Meta {
         let section = Section::of(b"abc");
         Meta {
+            kind: Kind::Block,
             height: 7,
             root: [1; 32],
             previous: [2; 32],
@@ -236,7 +254,7 @@ mod tests {
     #[test]
     fn the_layout_of_a_record_is_pinned() {
         let (bytes, hash) = meta().encode();
-        assert_eq!(bytes.len(), 1 + 8 + 64 + 120 + 6 + 32);
+        assert_eq!(bytes.len(), 2 + 8 + 64 + 120 + 6 + 32);
         assert_eq!(hex::encode(&hash[..8]), GOLDEN_META);
         let (a, b) = (StoreId::new("a"), StoreId::new("b"));
         let changes: ChangeSet = [
@@ -264,5 +282,5 @@ mod tests {
         assert_eq!(decode_index(&encode_index(&index), 1), Ok(index));
     }
 
-    const GOLDEN_META: &str = "6a1994639a06c4e4";
+    const GOLDEN_META: &str = "89b2e148b1ab1a57";
 }

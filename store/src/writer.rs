@@ -3,7 +3,8 @@ use crate::head::Head;
 use crate::journal::Journal;
 use crate::multistore::commit_info;
 use crate::open::failed;
-use crate::record::{Digest, Draft, encode_changes, encode_index};
+use crate::points::Point;
+use crate::record::{Digest, Draft, Kind, encode_changes, encode_index};
 use crate::{Config, Frozen, Staged, checkpoint};
 use parking_lot::{Condvar, Mutex, RwLock};
 use prost::Message;
@@ -91,12 +92,15 @@ impl Disk {
         let index = encode_index(&record.index);
         let commit_info = commit_info(height, staged.next.trees()).encode_to_vec();
         let draft = Draft {
+            kind: Kind::Block,
             height,
             root,
             previous: writer.last,
             commit_info,
         };
+        self.config.points.at(Point::CommitBegun);
         let written = self.journal.append(&draft, [&changes, &record.body, &index]);
+        self.config.points.at(Point::RecordWritten);
         let (hash, bytes) = self.poison(written)?;
         writer.last = hash;
         writer.bytes += bytes;
@@ -104,11 +108,16 @@ impl Disk {
     }
     /// Makes what was written durable, up to `height`, and notes that it is.
     pub(crate) fn acknowledge(&self, height: u64, hash: Digest) -> Result<()> {
-        self.poison(self.journal.sync().and_then(|()| self.head.write(height, hash)))
+        self.poison(self.journal.sync())?;
+        self.config.points.at(Point::JournalSynced);
+        self.poison(self.head.write(height, hash))?;
+        self.config.points.at(Point::HeadWritten);
+        Ok(())
     }
     /// Makes a durable height's index entries look-ups in sled, and lets go of what stood in for them.
     pub(crate) fn settle(&self, record: &BlockRecord, height: u64) -> Result<()> {
         self.poison(self.journal.put_index(&record.index))?;
+        self.config.points.at(Point::IndexWritten);
         let mut old = Vec::new();
         let mut recent = self.recent.write();
         while recent.len() > 1 && recent.front().is_some_and(|p| p.height <= height) {
@@ -135,7 +144,8 @@ impl Disk {
         }
         writer.bytes = 0;
         let (frozen, record, folder) = (frozen.clone(), writer.last, self.checkpoints.clone());
-        let work = move || checkpoint::write(&folder, &frozen, record, keep);
+        let points = self.config.points.clone();
+        let work = move || checkpoint::write(&folder, &frozen, record, keep, &points);
         match std::thread::Builder::new().name("checkpoint".into()).spawn(work) {
             Ok(running) => writer.checkpoint = Some(running),
             Err(e) => writer.failed = Some(failed(&self.checkpoints, &e)),

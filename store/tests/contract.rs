@@ -10,7 +10,7 @@ use state::{
     BlockRecord, ChangeSet, CommitStore, Control, EMPTY_ROOT, IndexEntry, Key, KeyRange, ProofOp, Snapshot,
     StateRead, StateScan, StoreError, StoreId, Value, Version,
 };
-use store::{Commit, Config, MemoryStore, SledStore};
+use store::{Commit, Config, MemoryStore, DiskStore};
 
 const BANK: StoreId = StoreId::new("bank");
 const EVM: StoreId = StoreId::new("evm");
@@ -64,7 +64,7 @@ macro_rules! on_all {
     }
     {
         let home = tempfile::tempdir().unwrap();
-        let $store = &SledStore::open(home.path(), config()).unwrap();
+        let $store = &DiskStore::open(home.path(), config()).unwrap();
         $body
     }
     {
@@ -73,7 +73,7 @@ macro_rules! on_all {
             commit: Commit::Async,
             ..config()
         };
-        let $store = &SledStore::open(home.path(), behind).unwrap();
+        let $store = &DiskStore::open(home.path(), behind).unwrap();
         $body
     }};
 }

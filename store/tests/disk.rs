@@ -11,7 +11,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
-use store::{Commit, Config, MemoryStore, SledStore};
+use store::{Commit, Config, MemoryStore, DiskStore};
 
 const BANK: StoreId = StoreId::new("bank");
 const EVM: StoreId = StoreId::new("evm");
@@ -55,8 +55,8 @@ fn commit<S: CommitStore>(store: &S, height: u64) -> Version {
     assert_eq!(version, Version { height, root });
     version
 }
-fn open(home: &Path) -> Result<SledStore, StoreError> {
-    SledStore::open(home, config())
+fn open(home: &Path) -> Result<DiskStore, StoreError> {
+    DiskStore::open(home, config())
 }
 /// The app hashes of heights `1..=last`, from a store that never touched a disk.
 fn roots(last: u64) -> Vec<Version> {
@@ -82,7 +82,7 @@ fn raw(home: &Path) -> (sled::Db, sled::Tree, sled::Tree) {
     (db, log, meta)
 }
 /// Everything a reader can ask for is as after `last` blocks.
-fn check_whole(store: &SledStore, last: u64) {
+fn check_whole(store: &DiskStore, last: u64) {
     let roots = roots(last);
     assert_eq!(
         store.latest(),
@@ -144,7 +144,7 @@ fn what_is_written_behind_is_readable_at_once_and_there_after_a_restart() {
         ..config()
     };
     for last in [1, 2, 30, 77] {
-        let store = SledStore::open(home.path(), config.clone()).unwrap();
+        let store = DiskStore::open(home.path(), config.clone()).unwrap();
         for height in store.latest().height + 1..=last {
             commit(&store, height);
             let find = |key: String| store.find(key.as_bytes()).unwrap().unwrap();
@@ -174,7 +174,7 @@ fn a_commit_waits_while_too_much_is_unwritten_and_durable_waits_for_all() {
         commit: Commit::Async,
         ..config()
     };
-    let store = SledStore::open(home.path(), config).unwrap();
+    let store = DiskStore::open(home.path(), config).unwrap();
     for height in 1..=40 {
         let (root, staged) = store.stage(height, block(height)).unwrap();
         let record = BlockRecord {
@@ -198,7 +198,7 @@ fn checkpoints_shorten_the_way_to_old_heights_and_to_opening() {
         checkpoints: 2,
         ..config()
     };
-    let store = SledStore::open(home.path(), config.clone()).unwrap();
+    let store = DiskStore::open(home.path(), config.clone()).unwrap();
     for height in 1..=45 {
         commit(&store, height);
         assert_eq!(store.checkpoint_failure(), None);
@@ -214,14 +214,14 @@ fn checkpoints_shorten_the_way_to_old_heights_and_to_opening() {
         .collect();
     names.sort();
     assert_eq!(names, ["ckpt-30", "ckpt-40"]);
-    check_whole(&SledStore::open(home.path(), config.clone()).unwrap(), 45);
+    check_whole(&DiskStore::open(home.path(), config.clone()).unwrap(), 45);
     // Opening reads from the checkpoint on: damage below it is found by `verify`, and by who reads it.
     let (db, log, _) = raw(home.path());
     for key in log.range(..39u64.to_be_bytes()).keys() {
         log.remove(key.unwrap()).unwrap();
     }
     drop((db, log));
-    let store = SledStore::open(home.path(), config.clone()).unwrap();
+    let store = DiskStore::open(home.path(), config.clone()).unwrap();
     assert_eq!(store.latest(), roots(45)[44]);
     assert_eq!(store.snapshot(40).unwrap().version(), roots(45)[39]);
     assert!(matches!(store.verify(), Err(StoreError::Corrupt(_))));
@@ -237,7 +237,7 @@ fn checkpoints_shorten_the_way_to_old_heights_and_to_opening() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(&newest, bytes).unwrap();
-    let refused = SledStore::open(home.path(), config).unwrap_err().to_string();
+    let refused = DiskStore::open(home.path(), config).unwrap_err().to_string();
     assert!(
         refused.contains("ckpt-40") && refused.contains("chunk 0 is missing"),
         "{refused}"
@@ -251,7 +251,7 @@ fn a_damaged_checkpoint_costs_time_only() {
         checkpoint_interval: 4,
         ..config()
     };
-    let store = SledStore::open(home.path(), config.clone()).unwrap();
+    let store = DiskStore::open(home.path(), config.clone()).unwrap();
     for height in 1..=6 {
         commit(&store, height);
     }
@@ -262,12 +262,12 @@ fn a_damaged_checkpoint_costs_time_only() {
         let mut bytes = whole.clone();
         bytes[at] ^= 0x10;
         std::fs::write(&file, bytes).unwrap();
-        let store = SledStore::open(home.path(), config.clone()).unwrap();
+        let store = DiskStore::open(home.path(), config.clone()).unwrap();
         assert_eq!(store.latest(), roots(6)[5], "byte {at}");
     }
     for len in [0, 20, whole.len() - 1] {
         std::fs::write(&file, &whole[..len]).unwrap();
-        check_whole(&SledStore::open(home.path(), config.clone()).unwrap(), 6);
+        check_whole(&DiskStore::open(home.path(), config.clone()).unwrap(), 6);
     }
 }
 
@@ -409,7 +409,7 @@ fn a_journal_with_a_hole_or_of_other_stores_is_refused_with_the_reason() {
         commit(&store, height);
     }
     drop(store);
-    let refused = SledStore::open(home.path(), Config::new([BANK]))
+    let refused = DiskStore::open(home.path(), Config::new([BANK]))
         .unwrap_err()
         .to_string();
     assert_eq!(
@@ -469,7 +469,7 @@ fn child_commits_until_it_ends() {
         commit: if behind { Commit::Async } else { Commit::Sync },
         ..config()
     };
-    let store = SledStore::open(&home, config).unwrap();
+    let store = DiskStore::open(&home, config).unwrap();
     loop {
         let height = store.latest().height + 1;
         let record = BlockRecord {

@@ -1,13 +1,13 @@
 //! Rule 2, and what is there after a restart.
 use crate::common::{accounts, chain, genesis, options};
 use app::{App, Block, CheckKind};
-use store::{Config, SledStore};
+use store::{Config, DiskStore};
 use types::{Address, B256, Timestamp, U256};
 use workload::EthCall;
 
-fn open(home: &std::path::Path) -> App<SledStore> {
+fn open(home: &std::path::Path) -> App<DiskStore> {
     App::open(
-        SledStore::open(home, Config::new(app::stores())).unwrap(),
+        DiskStore::open(home, Config::new(app::stores())).unwrap(),
         options(2),
     )
     .unwrap()

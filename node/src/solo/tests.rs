@@ -11,10 +11,10 @@ use k256::ecdsa::SigningKey;
 use rpc::SubmitError;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use store::SledStore;
+use store::DiskStore;
 use types::{Address, B256, Bytes, ChainConfig, Coin, U256};
 
-type Engine = Arc<Solo<SledStore>>;
+type Engine = Arc<Solo<DiskStore>>;
 
 fn key(i: u8) -> SigningKey {
     SigningKey::from_slice(&[i; 32]).unwrap()
