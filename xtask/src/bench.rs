@@ -1,5 +1,6 @@
 //! `cargo xtask bench …`: figures of a real node, for people. Never a limit in a test.
 mod abci;
+mod release;
 mod http;
 mod node;
 

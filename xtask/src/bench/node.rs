@@ -1,5 +1,6 @@
 //! A chain of one validator in a temporary folder: `braidd init`, `braidd start`, the real CometBFT.
 use super::http::Http;
+use super::release;
 use anyhow::{Context as _, Result, bail, ensure};
 use std::fs::File;
 use std::net::TcpListener;
@@ -116,14 +117,5 @@ pub(super) fn braidd(root: &Path, given: Option<&Path>) -> Result<PathBuf> {
     if let Some(path) = given {
         return std::path::absolute(path).with_context(|| format!("{}", path.display()));
     }
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo
-        .args(["build", "--release", "--bin", "braidd"])
-        .current_dir(root);
-    let status = cargo.status().with_context(|| format!("run {cargo:?}"))?;
-    ensure!(status.success(), "{cargo:?} ended with {status}");
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    Ok(target
-        .join("release")
-        .join(format!("braidd{}", std::env::consts::EXE_SUFFIX)))
+    Ok(release::build(root, &["--bin", "braidd"])?.join(release::program("braidd")))
 }
