@@ -25,6 +25,9 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     cargo
         .env("PATH", path(&tools)?)
         .env("BRAID_COMETBFT", &tools.cometbft);
+    if let Some(iavl) = &tools.iavl {
+        cargo.env("BRAID_IAVL", iavl);
+    }
     if let Some(folder) = eest(root)? {
         cargo.env("BRAID_EEST", folder);
     }

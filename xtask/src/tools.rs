@@ -1,4 +1,4 @@
-//! Install the pinned tools that the tests run: CometBFT by Go, the JavaScript and Foundry clients by npm.
+//! Install the pinned tools that the tests run: CometBFT and cosmos/iavl by Go, the JavaScript and Foundry clients by npm.
 //!
 //! All of it goes into ignored folders of the checkout (`.tools`, `clients/node_modules`), and what is there in the
 //! right version is left alone, so this may run before every test.
@@ -20,6 +20,8 @@ pub(crate) struct Tools {
     pub(crate) cometbft: PathBuf,
     /// The folder with the clients' scripts, `node_modules` and a `solc` for Foundry.
     pub(crate) clients: PathBuf,
+    /// The program of `xtask/go/iavl`; `None` where it is not built and there is no Go.
+    pub(crate) iavl: Option<PathBuf>,
 }
 
 /// Makes sure that every tool is there, in its version. `root` is the checkout.
@@ -27,6 +29,7 @@ pub(crate) fn install(root: &Path) -> Result<Tools> {
     Ok(Tools {
         cometbft: cometbft(root)?,
         clients: clients(root)?,
+        iavl: iavl(root)?,
     })
 }
 
@@ -38,6 +41,9 @@ pub(crate) fn run() -> Result<()> {
     let tools = install(root)?;
     println!("CometBFT {COMETBFT}  {}", tools.cometbft.display());
     println!("clients          {}", tools.clients.display());
+    if let Some(iavl) = tools.iavl {
+        println!("cosmos/iavl      {}", iavl.display());
+    }
     Ok(())
 }
 
@@ -75,6 +81,38 @@ fn version_of(cometbft: &Path) -> Option<String> {
     // `0.38.26`, or `0.38.26+<commit>` where it was built from a checkout.
     let text = String::from_utf8(output.stdout).ok()?;
     Some(text.trim().split('+').next()?.to_owned())
+}
+
+/// Builds cosmos/iavl's roots and benches from `xtask/go/iavl`, whose go.mod and go.sum pin it, where the source is not
+/// that of the program that is there. `None` where there is no Go to do so: the tests then say that they are skipped.
+pub(crate) fn iavl(root: &Path) -> Result<Option<PathBuf>> {
+    let source = root.join("xtask").join("go").join("iavl");
+    let mut files: Vec<PathBuf> = fs::read_dir(&source)
+        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
+        .with_context(|| format!("list {}", source.display()))?;
+    files.sort();
+    let text = files.iter().map(|file| read(file)).collect::<Result<String>>()?;
+    let bin = root.join(".tools").join("bin");
+    let program = bin.join(format!("braid-iavl{}", std::env::consts::EXE_SUFFIX));
+    // Written last: a build that was cut off is done again.
+    let done = root.join(".tools").join("iavl.built");
+    if program.is_file() && fs::read_to_string(&done).is_ok_and(|built| built == text) {
+        return Ok(Some(program));
+    }
+    let mut go = Command::new("go");
+    go.args(["build", "-buildvcs=false", "-o"])
+        .arg(&program)
+        .current_dir(&source);
+    go.env_remove("GOOS").env_remove("GOARCH").env_remove("GOFLAGS");
+    if Command::new("go").arg("version").output().is_err() {
+        println!("no go (https://go.dev/dl): what compares with cosmos/iavl is skipped");
+        return Ok(None);
+    }
+    fs::create_dir_all(&bin).with_context(|| format!("make {}", bin.display()))?;
+    println!("building cosmos/iavl's program with go");
+    succeed(&mut go, "go (https://go.dev/dl) builds cosmos/iavl")?;
+    fs::write(&done, text).with_context(|| format!("write {}", done.display()))?;
+    Ok(Some(program))
 }
 
 fn clients(root: &Path) -> Result<PathBuf> {

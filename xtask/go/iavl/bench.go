@@ -1,0 +1,283 @@
+// The loads of `cargo xtask bench store`. store/examples/bench makes the same keys, values and blocks.
+package main
+
+import (
+	"encoding/hex"
+	"fmt"
+	"runtime"
+	"sort"
+	"strconv"
+	"time"
+)
+
+// loadBlock is how many keys a block of the load has.
+const loadBlock = 100_000
+
+type figure struct {
+	Name  string  `json:"figure"`
+	Value float64 `json:"value"`
+}
+
+type benchRoot struct {
+	Phase  string `json:"phase"`
+	Height int    `json:"height"`
+	Root   string `json:"root"`
+}
+
+func tell(name string, value float64) error { return say(figure{name, value}) }
+
+// benchKey is the key with this number: 32 bytes.
+func benchKey(n uint64) string {
+	r := splitMix(n)
+	return string(r.bytes(32))
+}
+
+// updates is a block of changes random updates of existing keys.
+func updates(r *splitMix, keys, count uint64) changes {
+	block := changes{}
+	for range count {
+		key := benchKey(r.below(keys))
+		block[key] = r.bytes(64)
+	}
+	return block
+}
+
+// mix is a block of 80 % updates, 15 % new keys above top, 5 % removes.
+func mix(r *splitMix, keys, count uint64, top *uint64) changes {
+	block := changes{}
+	for range count {
+		switch chance := r.below(100); {
+		case chance < 15:
+			*top++
+			block[benchKey(*top)] = r.bytes(64)
+		case chance < 20:
+			block[benchKey(r.below(keys))] = nil
+		default:
+			key := benchKey(r.below(keys))
+			block[key] = r.bytes(64)
+		}
+	}
+	return block
+}
+
+// timed runs f and gives how many milliseconds it took.
+func timed(f func() error) (float64, error) {
+	start := time.Now()
+	err := f()
+	return float64(time.Since(start).Nanoseconds()) / 1e6, err
+}
+
+// quantiles prints the median and the 95th percentile.
+func quantiles(name string, times []float64) error {
+	sort.Float64s(times)
+	if len(times) == 0 {
+		return nil
+	}
+	if err := tell(name+"_p50_ms", times[(len(times)-1)*50/100]); err != nil {
+		return err
+	}
+	return tell(name+"_p95_ms", times[(len(times)-1)*95/100])
+}
+
+// run measures one bench.
+type run struct {
+	*store
+	dir    string
+	height int
+}
+
+// block applies, hashes and commits one block; it gives the milliseconds that applying and hashing took, and those of
+// the commit.
+func (r *run) block(phase string, block changes) (stage, commit float64, err error) {
+	stage, err = timed(func() error {
+		if err := write(r.MutableTree, block); err != nil {
+			return err
+		}
+		// FinalizeBlock answers with it.
+		r.WorkingHash()
+		return nil
+	})
+	if err != nil {
+		return
+	}
+	r.height++
+	var hash []byte
+	commit, err = timed(func() (err error) {
+		hash, err = r.commit()
+		return err
+	})
+	if err == nil {
+		err = say(benchRoot{phase, r.height, hex.EncodeToString(hash)})
+	}
+	return
+}
+
+// blocks runs count blocks that next makes, and prints what they cost under phase.
+func (r *run) blocks(phase string, count uint64, next func() changes) error {
+	if count == 0 {
+		return nil
+	}
+	before, live, logical := written(), uint64(0), 0
+	live, err := size(r.dir)
+	if err != nil {
+		return err
+	}
+	var stages, commits, wholes []float64
+	for range count {
+		block := next()
+		for key, value := range block {
+			logical += len(key) + len(value)
+		}
+		stage, commit, err := r.block(phase, block)
+		if err != nil {
+			return err
+		}
+		stages, commits, wholes = append(stages, stage), append(commits, commit), append(wholes, stage+commit)
+	}
+	after, err := size(r.dir)
+	if err != nil {
+		return err
+	}
+	each := func(bytes uint64) float64 { return float64(bytes) / float64(count) }
+	for _, of := range []struct {
+		name  string
+		times []float64
+	}{{"_stage", stages}, {"_commit", commits}, {"_whole", wholes}} {
+		if err := quantiles(phase+of.name, of.times); err != nil {
+			return err
+		}
+	}
+	tell(phase+"_logical_bytes", each(uint64(logical)))
+	tell(phase+"_live_bytes", float64(int64(after)-int64(live))/float64(count))
+	return tell(phase+"_written_bytes", each(written()-before))
+}
+
+// reads prints how many of count random keys get reads in a second.
+func reads(name string, keys, count uint64, get func(key []byte) error) error {
+	if count == 0 {
+		return nil
+	}
+	r := splitMix(4)
+	picked := make([][]byte, count)
+	for i := range picked {
+		picked[i] = []byte(benchKey(r.below(keys)))
+	}
+	took, err := timed(func() error {
+		for _, key := range picked {
+			if err := get(key); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return tell(name, float64(count)/took*1e3)
+}
+
+func bench(args []string) error {
+	if len(args) != 8 {
+		return fmt.Errorf("%d arguments\n%s", len(args), usage)
+	}
+	var numbers [6]uint64
+	for i := range numbers {
+		var err error
+		if numbers[i], err = strconv.ParseUint(args[2+i], 10, 64); err != nil {
+			return err
+		}
+	}
+	keys, count, mixed, per, readsWanted, proofs := numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5]
+	runtime.GC()
+	start := resident()
+	opened, err := open(args[0], args[1])
+	if err != nil {
+		return err
+	}
+	r := &run{opened, args[0], 0}
+	if err := r.load(keys); err != nil {
+		return err
+	}
+	runtime.GC()
+	tell("resident_bytes_key", float64(resident()-start)/float64(keys))
+	random := splitMix(2)
+	if err := r.blocks("update", count, func() changes { return updates(&random, keys, per) }); err != nil {
+		return err
+	}
+	if err := r.readAll(keys, readsWanted, proofs); err != nil {
+		return err
+	}
+	random, top := splitMix(3), keys
+	if err := r.blocks("mixed", mixed, func() changes { return mix(&random, keys, per, &top) }); err != nil {
+		return err
+	}
+	return r.close()
+}
+
+// load writes all keys, and prints how many seconds that took.
+func (r *run) load(keys uint64) error {
+	random, took := splitMix(1), 0.0
+	for first := uint64(0); first < keys; first += loadBlock {
+		block := changes{}
+		for n := first; n < min(keys, first+loadBlock); n++ {
+			block[benchKey(n)] = random.bytes(64)
+		}
+		stage, commit, err := r.block("load", block)
+		if err != nil {
+			return err
+		}
+		took += stage + commit
+	}
+	return tell("load_s", took/1e3)
+}
+
+// readAll reads the newest version and one ten blocks old, and proves.
+func (r *run) readAll(keys, count, proofs uint64) error {
+	err := reads("latest_reads_s", keys, count, func(key []byte) error {
+		value, err := r.Get(key)
+		if err == nil && value == nil {
+			err = fmt.Errorf("key %x is missing", key)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	old, err := r.GetImmutable(int64(max(1, r.height-10)))
+	if err != nil {
+		return err
+	}
+	err = reads("old_reads_s", keys, count, func(key []byte) error {
+		_, err := old.Get(key)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	newest, err := r.GetImmutable(int64(r.height))
+	if err != nil {
+		return err
+	}
+	return reads("proofs_s", keys, proofs, func(key []byte) error {
+		_, err := newest.GetMembershipProof(key)
+		return err
+	})
+}
+
+func reopen(args []string) error {
+	if len(args) != 2 {
+		return fmt.Errorf("%d arguments\n%s", len(args), usage)
+	}
+	var opened *store
+	took, err := timed(func() (err error) {
+		opened, err = open(args[0], args[1])
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := tell("reopen_s", took/1e3); err != nil {
+		return err
+	}
+	return opened.close()
+}
