@@ -1,5 +1,5 @@
 //! The contract a commit store keeps: stage at `FinalizeBlock`, commit at Commit, reopen at the last committed height.
-use crate::{Bytes, ChangeSet, Key, StateScan, Value};
+use crate::{Bytes, ChangeSet, Key, StateScan, StateSync, Value};
 
 /// The root over all stores.
 pub type AppHash = [u8; 32];
@@ -103,7 +103,7 @@ pub struct Proven {
 
 /// Versioned, hashed, durable state. `stage` answers `FinalizeBlock`, `commit` answers Commit; between the two nothing
 /// is durable, and dropping what was staged forgets the block.
-pub trait CommitStore: Send + Sync + 'static {
+pub trait CommitStore: StateSync + Send + Sync + 'static {
     /// A frozen version.
     type Snapshot: Snapshot;
     /// A block that is hashed and not committed.

@@ -25,7 +25,7 @@ use crate::versions::Versions;
 use crate::writer::{Behind, Disk, Published, Recent, Writer};
 use crate::{Commit, Config, Frozen, Staged, checkpoint};
 use parking_lot::{Mutex, RwLock};
-use state::{AppHash, BlockRecord, Bytes, ChangeSet, CommitStore, Key, Proven, StoreError, Version};
+use state::{AppHash, BlockRecord, Bytes, ChangeSet, CommitStore, Key, Proven, StateSync, StoreError, Version};
 use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
@@ -85,7 +85,7 @@ impl DiskStore {
             first = start;
             let (meta, _) = journal.expect(last)?;
             let index = decode_index(&journal.read(&meta, Part::Index)?, last)?;
-            journal.put_index(&index)?;
+            journal.put_index(last, &index)?;
             config.points.at(Point::OpenStep);
             recent.push_back(Published::new(
                 last,
@@ -188,6 +188,8 @@ impl Drop for DiskStore {
     }
 }
 
+impl StateSync for DiskStore {}
+
 impl CommitStore for DiskStore {
     type Snapshot = Frozen;
     type Staged = Staged;
@@ -271,7 +273,7 @@ impl CommitStore for DiskStore {
             return Ok(Some(value.clone()));
         }
         drop(recent);
-        self.disk.journal.find(key)
+        Ok(self.disk.journal.find(key)?.map(|(_, value)| value))
     }
     fn prove(&self, height: u64, key: &Key) -> Result<Proven> {
         self.snapshot(height)?.prove(key)
