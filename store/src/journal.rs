@@ -3,7 +3,7 @@
 //! ```text
 //! log    height | part | chunk  ->  a chunk of a section      u64, u8, u32, big endian
 //! meta   height                 ->  the meta record (record.rs)
-//! index  key                    ->  value of the newest entry
+//! index  key                    ->  height u64 | value of the newest entry | 8 bytes of blake3 over key and these
 //! marks  name                   ->  what the store notes of itself
 //! ```
 //! A height exists if and only if its meta record does. A record that fits is one atomic write; a bigger one's first
@@ -64,6 +64,14 @@ impl Journal {
             key: height.to_be_bytes().to_vec(),
             value: Some(&record),
         });
+        let caps = self.backend.caps();
+        if !caps.ordered && changes.len() > caps.atomic {
+            // The meta record must not survive a power cut that takes chunks written before it.
+            let last = changes.split_off(changes.len() - caps.atomic);
+            self.backend.write(&changes)?;
+            self.backend.sync()?;
+            changes = last;
+        }
         self.backend.write(&changes)?;
         let bytes = parts.iter().map(|part| part.len()).sum::<usize>() + record.len();
         Ok((hash, bytes as u64))
@@ -150,22 +158,65 @@ impl Journal {
         }
     }
 
-    /// Makes the entries of a written height look-ups. Doing it again changes nothing; the next record's sync makes
+    /// Makes the entries of the written `height` look-ups. Doing it again changes nothing; the next record's sync makes
     /// them durable, and opening does it again for the last height.
-    pub(crate) fn put_index(&self, index: &[IndexEntry]) -> Result<()> {
+    pub(crate) fn put_index(&self, height: u64, index: &[IndexEntry]) -> Result<()> {
         for some in index.chunks(STEP) {
-            let changes = some.iter().map(|entry| Write {
+            let values = some.iter().map(|entry| {
+                let mut value = [&height.to_be_bytes()[..], &entry.value[..]].concat();
+                let check = check(&entry.key, &value);
+                value.extend_from_slice(&check);
+                value
+            });
+            let values: Vec<_> = values.collect();
+            let changes = some.iter().zip(&values).map(|(entry, value)| Write {
                 table: Table::Index,
                 key: entry.key.to_vec(),
-                value: Some(&entry.value[..]),
+                value: Some(value),
             });
             self.backend.write(&changes.collect::<Vec<_>>())?;
         }
         Ok(())
     }
 
-    pub(crate) fn find(&self, key: &[u8]) -> Result<Option<Bytes>> {
-        self.backend.get(Table::Index, key)
+    /// The newest entry under `key`, with the height it is of.
+    pub(crate) fn find(&self, key: &[u8]) -> Result<Option<(u64, Bytes)>> {
+        let Some(mut value) = self.backend.get(Table::Index, key)? else {
+            return Ok(None);
+        };
+        let damaged = || {
+            StoreError::Corrupt(format!(
+                "look-up {}: it does not match its hash",
+                hex::encode(key)
+            ))
+        };
+        let (content, have) = value.split_last_chunk::<CHECK_BYTES>().ok_or_else(damaged)?;
+        if check(key, content) != *have {
+            return Err(damaged());
+        }
+        let len = content.len();
+        value.truncate(len);
+        let height = height_of(value.get(..8).ok_or_else(damaged)?)?;
+        Ok(Some((height, value.split_off(8))))
+    }
+
+    /// What the store noted of itself under `name`.
+    pub(crate) fn mark(&self, name: &str) -> Result<Option<Bytes>> {
+        self.backend.get(Table::Marks, name.as_bytes())
+    }
+
+    /// Notes something under `name`, or that there is nothing; [`Journal::sync`] makes it durable.
+    pub(crate) fn set_mark(&self, name: &str, value: Option<&[u8]>) -> Result<()> {
+        self.backend.write(&[Write {
+            table: Table::Marks,
+            key: name.as_bytes().to_vec(),
+            value,
+        }])
+    }
+
+    /// The database below.
+    pub(crate) fn backend(&self) -> &dyn Backend {
+        &*self.backend
     }
 
     /// Bytes on the disk.
@@ -174,7 +225,19 @@ impl Journal {
     }
 }
 
-fn chunk_key(height: u64, part: Part, chunk: u32) -> [u8; 13] {
+/// What tells a damaged look-up: no database's own checks are relied on.
+fn check(key: &[u8], value: &[u8]) -> [u8; CHECK_BYTES] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&(key.len() as u64).to_be_bytes());
+    hasher.update(key).update(value);
+    let digest = hasher.finalize();
+    *digest.as_bytes().first_chunk().expect("a hash is longer")
+}
+
+const CHECK_BYTES: usize = 8;
+
+/// Where a chunk of a record lies in the log.
+pub(crate) fn chunk_key(height: u64, part: Part, chunk: u32) -> [u8; 13] {
     let mut key = [0; 13];
     key[..8].copy_from_slice(&height.to_be_bytes());
     key[8] = part as u8;
@@ -182,7 +245,7 @@ fn chunk_key(height: u64, part: Part, chunk: u32) -> [u8; 13] {
     key
 }
 
-fn height_of(key: &[u8]) -> Result<u64> {
+pub(crate) fn height_of(key: &[u8]) -> Result<u64> {
     let bytes = key
         .try_into()
         .map_err(|_| StoreError::Corrupt("journal: a record's key is no height".into()))?;

@@ -116,7 +116,7 @@ impl Disk {
     }
     /// Makes a durable height's index entries look-ups in sled, and lets go of what stood in for them.
     pub(crate) fn settle(&self, record: &BlockRecord, height: u64) -> Result<()> {
-        self.poison(self.journal.put_index(&record.index))?;
+        self.poison(self.journal.put_index(height, &record.index))?;
         self.config.points.at(Point::IndexWritten);
         let mut old = Vec::new();
         let mut recent = self.recent.write();
@@ -302,8 +302,8 @@ fn write(disk: &Disk, jobs: &VecDeque<(Staged, BlockRecord)>) -> Result<()> {
     }
     let Some((staged, hash)) = last else { return Ok(()) };
     disk.acknowledge(staged.version().height, hash)?;
-    for (staged, record) in jobs {
-        disk.settle(record, staged.version().height)?;
+    for (job, record) in jobs {
+        disk.settle(record, job.version().height)?;
     }
     disk.checkpoint(&mut writer, &staged.next);
     Ok(())

@@ -3,12 +3,11 @@
 //! What sled does not do is done here (read from its source): `flush` is `sync_file_range`, so the file is synced by us;
 //! values whose page passes a quarter of a segment go to blob files that are never synced, so chunks are small and
 //! segments large; transactions of thousands of operations balloon, so they are bounded.
-use super::{Backend, Caps, Result, Table, Write};
+use super::{Backend, Caps, Result, Table, Write, guarded};
 use sled::Transactional;
 use sled::transaction::{ConflictableTransactionError, TransactionError, TransactionalTree};
 use state::{Bytes, StoreError};
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 /// Sixteen of them (a sled leaf) stay under a quarter of a segment, so that none becomes a blob file.
@@ -46,17 +45,14 @@ impl SledBackend {
             .mode(sled::Mode::HighThroughput);
         // sled panics on some damage. It also releases its lock a little after it is closed; the store's own lock is
         // held by now, so whoever has sled's is on the way out.
-        let db = crate::open::patiently(|| match catch_unwind(AssertUnwindSafe(|| config.open())) {
-            Err(_) => Err(StoreError::Corrupt(format!(
-                "journal: sled cannot read {}",
-                path.display()
-            ))),
-            Ok(Err(sled::Error::Io(e))) if e.to_string().contains("could not acquire lock") => {
+        let open = || match config.open() {
+            Err(sled::Error::Io(e)) if e.to_string().contains("could not acquire lock") => {
                 Err(StoreError::Locked(path.display().to_string()))
             }
-            Ok(opened) => opened.map_err(database),
-        })?;
-        let table = |table: Table| db.open_tree(table.name()).map_err(database);
+            opened => opened.map_err(database),
+        };
+        let db = crate::open::patiently(|| guarded("open", open))?;
+        let table = |table: Table| guarded("open", || db.open_tree(table.name()).map_err(database));
         let [log, meta, index, marks] = Table::ALL.map(table);
         let tables = [log?, meta?, index?, marks?];
         let file = File::open(path.join("db")).map_err(|e| StoreError::Database(format!("journal: {e}")))?;
@@ -73,40 +69,37 @@ impl Backend for SledBackend {
             name: "sled",
             atomic: TRANSACTION,
             chunk: CHUNK_BYTES,
+            // It is a log, and opening takes the first damage for its end.
+            ordered: true,
             durable: true,
         }
     }
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>> {
-        let value = self.table(table).get(key).map_err(database)?;
+        let value = guarded("read", || self.table(table).get(key).map_err(database))?;
         Ok(value.map(|value| Bytes::copy_from_slice(&value)))
     }
     fn first(&self, table: Table) -> Result<Option<Vec<u8>>> {
-        let pair = self.table(table).first().map_err(database)?;
+        let pair = guarded("read", || self.table(table).first().map_err(database))?;
         Ok(pair.map(|(key, _)| key.to_vec()))
     }
     fn last(&self, table: Table) -> Result<Option<Vec<u8>>> {
-        let pair = self.table(table).last().map_err(database)?;
+        let pair = guarded("read", || self.table(table).last().map_err(database))?;
         Ok(pair.map(|(key, _)| key.to_vec()))
     }
     fn keys(&self, table: Table, from: &[u8], to: Option<&[u8]>, limit: usize) -> Result<Vec<Vec<u8>>> {
-        let table = self.table(table);
-        let found = match to {
-            Some(to) if to <= from => return Ok(Vec::new()),
-            Some(to) => table.range(from..to),
-            None => table.range(from..),
-        };
         let key = |key: sled::Result<sled::IVec>| key.map(|key| key.to_vec()).map_err(database);
-        found.keys().take(limit).map(key).collect()
+        guarded("read", || {
+            let table = self.table(table);
+            let found = match to {
+                Some(to) if to <= from => return Ok(Vec::new()),
+                Some(to) => table.range(from..to),
+                None => table.range(from..),
+            };
+            found.keys().take(limit).map(key).collect()
+        })
     }
     fn write(&self, changes: &[Write<'_>]) -> Result<()> {
         let (early, last) = changes.split_at(changes.len().saturating_sub(TRANSACTION));
-        for Write { table, key, value } in early {
-            match value {
-                Some(value) => self.table(*table).insert(key, *value),
-                None => self.table(*table).remove(key),
-            }
-            .map_err(database)?;
-        }
         let apply = |tables: &Vec<TransactionalTree>| {
             for Write { table, key, value } in last {
                 let table = &tables[*table as usize];
@@ -117,13 +110,22 @@ impl Backend for SledBackend {
             }
             Ok::<(), ConflictableTransactionError<()>>(())
         };
-        self.tables[..].transaction(apply).map_err(|e| match e {
-            TransactionError::Abort(()) => unreachable!("nothing aborts"),
-            TransactionError::Storage(e) => database(e),
+        guarded("write", || {
+            for Write { table, key, value } in early {
+                match value {
+                    Some(value) => self.table(*table).insert(key, *value),
+                    None => self.table(*table).remove(key),
+                }
+                .map_err(database)?;
+            }
+            self.tables[..].transaction(apply).map_err(|e| match e {
+                TransactionError::Abort(()) => unreachable!("nothing aborts"),
+                TransactionError::Storage(e) => database(e),
+            })
         })
     }
     fn sync(&self) -> Result<()> {
-        self.db.flush().map_err(database)?;
+        guarded("sync", || self.db.flush().map_err(database))?;
         self.file
             .sync_data()
             .map_err(|e| StoreError::Database(format!("journal: fdatasync: {e}")))
