@@ -17,6 +17,8 @@ mod reads;
 mod plan;
 mod scheduler;
 mod commit;
+pub mod trace;
+pub mod simulate;
 
 pub use executor::{AnyExecutor, Executor, UnknownExecutor};
 pub use job::{BlockInput, DeferredKeys, ExecError, Executed, Job, Outcome, Settle, Stats};

@@ -58,9 +58,15 @@ pub(crate) fn resume<J: Job>(
 }
 
 /// State after the jobs so far.
-struct SerialView<'a> {
+pub(crate) struct SerialView<'a> {
     base: &'a (dyn StateScan + Sync),
     fold: &'a Fold,
+}
+
+impl<'a> SerialView<'a> {
+    pub(crate) fn new(base: &'a (dyn StateScan + Sync), fold: &'a Fold) -> Self {
+        Self { base, fold }
+    }
 }
 
 impl StateRead for SerialView<'_> {
