@@ -31,6 +31,14 @@ pub struct Config {
     pub checkpoint_bytes: u64,
     /// How many checkpoints are kept; 0 counts as 1.
     pub checkpoints: usize,
+    /// A snapshot for other nodes is written at every multiple of this height; 0 writes none. Nodes of a chain that
+    /// agree on it have the same snapshots, so that a new node may fetch its chunks from all of them.
+    pub snapshot_interval: u64,
+    /// How many snapshots are kept; 0 counts as 1.
+    pub snapshots: usize,
+    /// Bytes of keys, values and nodes that a snapshot or a state file from outside may have at most. They are held in
+    /// RAM before it is known whether they are the chain's.
+    pub restore_bytes: u64,
     /// When a commit returns.
     pub commit: Commit,
     /// Which database keeps the journal.
@@ -49,6 +57,9 @@ impl Config {
             checkpoint_interval: 10_000,
             checkpoint_bytes: 64 << 20,
             checkpoints: 4,
+            snapshot_interval: 0,
+            snapshots: 2,
+            restore_bytes: 16 << 30,
             commit: Commit::Sync,
             database: Database::Sled,
             points: Points::default(),

@@ -21,11 +21,12 @@ use crate::journal::Journal;
 use crate::open::{Opened, chained, failed, load, lock, sync_folders};
 use crate::points::Point;
 use crate::record::{Digest, Part, decode_index};
+use crate::snapshot::Snapshots;
 use crate::versions::Versions;
 use crate::writer::{Behind, Disk, Published, Recent, Writer};
 use crate::{Commit, Config, Frozen, Staged, checkpoint};
 use parking_lot::{Mutex, RwLock};
-use state::{AppHash, BlockRecord, Bytes, ChangeSet, CommitStore, Key, Proven, StateSync, StoreError, Version};
+use state::{AppHash, BlockRecord, Bytes, ChangeSet, CommitStore, Key, Proven, StoreError, Version};
 use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
@@ -35,16 +36,17 @@ type Result<T> = std::result::Result<T, StoreError>;
 /// The durable commit store. All heights since the first are kept.
 #[derive(Debug)]
 pub struct DiskStore {
-    config: Config,
-    versions: Versions,
-    disk: Arc<Disk>,
+    pub(crate) config: Config,
+    pub(crate) versions: Versions,
+    pub(crate) disk: Arc<Disk>,
     /// Where heights are written behind.
-    behind: Option<Behind>,
+    pub(crate) behind: Option<Behind>,
     /// Held throughout a commit.
-    commit: Mutex<()>,
+    pub(crate) commit: Mutex<()>,
     /// The first height; 0 before the first commit.
-    first: RwLock<u64>,
+    pub(crate) first: RwLock<u64>,
     history: History,
+    pub(crate) snapshots: Snapshots,
     /// Dropped last: the folder is ours until the journal is closed.
     _lock: File,
 }
@@ -102,6 +104,7 @@ impl DiskStore {
             bytes,
             size,
         } = opened;
+        let snapshots = Snapshots::open(home, versions.latest().height)?;
         let writer = Writer {
             last,
             bytes,
@@ -130,6 +133,7 @@ impl DiskStore {
             commit: Mutex::new(()),
             first: RwLock::new(first),
             history: History::default(),
+            snapshots,
             _lock: lock,
         })
     }
@@ -140,6 +144,12 @@ impl DiskStore {
         let mut writer = self.disk.writer.lock();
         writer.reap(true);
         writer.failed.clone()
+    }
+
+    /// Waits for the snapshot that is being written, if one is. Returns why the newest could not be written, if it could
+    /// not: the next one is tried when due.
+    pub fn snapshot_failure(&self) -> Option<StoreError> {
+        self.snapshots.failure()
     }
 
     /// Reads every record and checks its hash and its place in the chain. Returns how many there are.
@@ -187,8 +197,6 @@ impl Drop for DiskStore {
         self.disk.writer.lock().reap(true);
     }
 }
-
-impl StateSync for DiskStore {}
 
 impl CommitStore for DiskStore {
     type Snapshot = Frozen;
@@ -238,6 +246,7 @@ impl CommitStore for DiskStore {
         if let Some(behind) = &self.behind {
             behind.wait_for_room(&self.disk)?;
             self.publish(&staged, &record);
+            self.snapshots.offer(&staged.next, &self.config);
             behind.push(staged, record);
             return Ok(version);
         }
@@ -247,6 +256,8 @@ impl CommitStore for DiskStore {
         self.publish(&staged, &record);
         self.disk.settle(&record, version.height)?;
         self.disk.checkpoint(&mut writer, &staged.next);
+        drop(writer);
+        self.snapshots.offer(&staged.next, &self.config);
         Ok(version)
     }
     fn record(&self, height: u64) -> Result<Option<Bytes>> {

@@ -56,6 +56,11 @@ impl Head {
             .write_all_at(&slot, place)
             .map_err(|e| failed(&self.path, &e))
     }
+    /// Forgets the height noted: the journal is about to start anew.
+    pub(crate) fn clear(&self) -> Result<(), StoreError> {
+        let cleared = self.file.set_len(0).and_then(|()| self.file.sync_all());
+        cleared.map_err(|e| failed(&self.path, &e))
+    }
     /// The newest whole slot.
     fn read(&self) -> io::Result<Option<(u64, Digest)>> {
         let mut newest = None;

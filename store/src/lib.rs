@@ -22,6 +22,7 @@ mod checkpoint;
 mod history;
 mod writer;
 mod disk;
+mod snapshot;
 mod open;
 pub mod vectors;
 
@@ -29,5 +30,6 @@ pub use config::{Commit, Config};
 pub use disk::DiskStore;
 pub use frozen::Frozen;
 pub use memory::MemoryStore;
+pub use snapshot::StateFileError;
 pub use points::{Point, Points};
 pub use versions::Staged;

@@ -72,6 +72,15 @@ impl Versions {
     pub(crate) fn latest(&self) -> Version {
         self.head().version()
     }
+    /// Makes `frozen` the only version. Blocks staged before cannot be committed.
+    pub(crate) fn restart(&self, frozen: Frozen) {
+        frozen.trees().values().for_each(crate::iavl::Tree::publish);
+        let mut ring = self.ring.write();
+        let old = std::mem::replace(&mut ring.kept, VecDeque::from([(frozen, 0)]));
+        ring.nodes = 0;
+        drop(ring);
+        drop(old);
+    }
     /// The oldest height in RAM.
     pub(crate) fn oldest(&self) -> u64 {
         self.ring

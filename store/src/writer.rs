@@ -80,7 +80,7 @@ impl Disk {
             .clone()
             .map_or(Ok(()), |why| Err(StoreError::Poisoned(why)))
     }
-    fn poison<T>(&self, result: Result<T>) -> Result<T> {
+    pub(crate) fn poison<T>(&self, result: Result<T>) -> Result<T> {
         result.inspect_err(|e| {
             self.poison.write().get_or_insert_with(|| e.to_string());
         })
@@ -235,6 +235,10 @@ impl Behind {
         queue.heights += 1;
         queue.jobs.push_back(job);
         self.queue.1.notify_all();
+    }
+    /// Takes note that the store was given `durable` as its only version; nothing is queued.
+    pub(crate) fn restart(&self, durable: Version) {
+        self.queue.0.lock().durable = durable;
     }
     /// Waits until nothing is unwritten. Returns the newest durable version.
     pub(crate) fn drained(&self, disk: &Disk) -> Result<Version> {
