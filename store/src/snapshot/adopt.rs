@@ -32,20 +32,26 @@ impl StateSync for DiskStore {
         *restore = None;
         if !self.takes_another()? {
             let height = self.latest().height;
-            return Ok(Offer::Abort(format!("this store has blocks up to height {height}")));
+            return Ok(Offer::Abort(format!(
+                "this store has blocks up to height {height}"
+            )));
         }
-        Ok(match Restore::begin(snapshot, app_hash, self.config.restore_bytes) {
-            Ok(begun) => {
-                *restore = Some(begun);
-                Offer::Accept
-            }
-            Err(answer) => answer,
-        })
+        Ok(
+            match Restore::begin(snapshot, app_hash, self.config.restore_bytes) {
+                Ok(begun) => {
+                    *restore = Some(begun);
+                    Offer::Accept
+                }
+                Err(answer) => answer,
+            },
+        )
     }
     fn sync_apply(&self, index: u32, chunk: &[u8]) -> Result<Chunk> {
         let mut restore = self.snapshots.restore.lock();
         let Some(mut running) = restore.take() else {
-            return Ok(Chunk::Abort(format!("chunk {index} came, and no snapshot was accepted")));
+            return Ok(Chunk::Abort(format!(
+                "chunk {index} came, and no snapshot was accepted"
+            )));
         };
         match running.take(index, chunk, &self.config) {
             Step::Whole(frozen) => self.adopt(frozen).map(Chunk::Done),
@@ -80,7 +86,11 @@ impl DiskStore {
         writer.reap(true);
         self.unmake()?;
         let version = frozen.version();
-        let (folder, keep, points) = (&self.disk.checkpoints, self.config.checkpoints, &self.config.points);
+        let (folder, keep, points) = (
+            &self.disk.checkpoints,
+            self.config.checkpoints,
+            &self.config.points,
+        );
         // Nobody knows the record before: its hash is that of no record, as for a first one.
         let size = checkpoint::write(folder, &frozen, Digest::default(), keep, points)?;
         let draft = Draft {
@@ -90,7 +100,9 @@ impl DiskStore {
             previous: Digest::default(),
             commit_info: commit_info(version.height, frozen.trees()).encode_to_vec(),
         };
-        let (hash, _) = self.disk.poison(self.disk.journal.append(&draft, [&[], &[], &[]]))?;
+        let (hash, _) = self
+            .disk
+            .poison(self.disk.journal.append(&draft, [&[], &[], &[]]))?;
         self.disk.acknowledge(version.height, hash)?;
         (writer.last, writer.bytes, writer.size) = (hash, 0, size);
         drop(writer);
@@ -109,7 +121,8 @@ impl DiskStore {
         if self.disk.journal.bounds()?.is_some() {
             // The note first: a journal that ends before it is refused.
             self.disk.head.clear()?;
-            self.disk.poison(self.disk.journal.remove(Table::Meta, &[], None, &mut || ()))?;
+            self.disk
+                .poison(self.disk.journal.remove(Table::Meta, &[], None, &mut || ()))?;
             self.disk.poison(self.disk.journal.sync())?;
         }
         for (_, path) in checkpoint::list(&self.disk.checkpoints)? {

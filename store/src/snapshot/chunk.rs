@@ -93,7 +93,9 @@ mod tests {
 
     #[test]
     fn a_stream_is_cut_the_same_way_however_it_comes() {
-        let stream: Vec<u8> = (0..CHUNK_BYTES as u32 * 5 / 8).flat_map(|i| (i / 3).to_le_bytes()).collect();
+        let stream: Vec<u8> = (0..CHUNK_BYTES as u32 * 5 / 8)
+            .flat_map(|i| (i / 3).to_le_bytes())
+            .collect();
         let (chunks, bytes) = cut(&stream, 4099);
         assert_eq!((chunks.len(), bytes), (3, stream.len() as u64));
         assert_eq!(cut(&stream, stream.len()).0, chunks);
@@ -105,7 +107,11 @@ mod tests {
             back.extend(part);
         }
         assert!(back == stream);
-        assert_eq!(cut(&stream[..CHUNK_BYTES], 1 << 20).0.len(), 1, "no empty chunk at the end");
+        assert_eq!(
+            cut(&stream[..CHUNK_BYTES], 1 << 20).0.len(),
+            1,
+            "no empty chunk at the end"
+        );
     }
 
     #[test]

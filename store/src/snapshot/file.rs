@@ -71,9 +71,13 @@ impl DiskStore {
             // What a snapshot says before its chunks, a file says after them.
             if bytes > self.config.restore_bytes {
                 let most = self.config.restore_bytes;
-                return Err(bad(format!("it has more than {most} bytes, which this node takes")));
+                return Err(bad(format!(
+                    "it has more than {most} bytes, which this node takes"
+                )));
             }
-            parser.feed(&stream).map_err(|why| bad(format!("chunk {place}: {why}")))?;
+            parser
+                .feed(&stream)
+                .map_err(|why| bad(format!("chunk {place}: {why}")))?;
             chunks.push(meta);
         }
         let metadata = read_metadata(file)?;
@@ -95,7 +99,10 @@ fn exact(file: &mut dyn Read, len: u32) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(len.into()).read_to_end(&mut bytes)?;
     if bytes.len() as u64 != u64::from(len) {
-        return Err(bad(format!("it ends {} bytes early", u64::from(len) - bytes.len() as u64)));
+        return Err(bad(format!(
+            "it ends {} bytes early",
+            u64::from(len) - bytes.len() as u64
+        )));
     }
     Ok(bytes)
 }
@@ -159,9 +166,18 @@ fn write(frozen: &Frozen, out: &mut dyn Write) -> io::Result<()> {
     let mut chunker = Chunker::new(&mut sink)?;
     let nodes = stream::write(frozen.trees(), &mut |bytes| chunker.put(bytes))?;
     let bytes = chunker.finish()?;
-    let metadata = Metadata { version, nodes, bytes, chunks };
+    let metadata = Metadata {
+        version,
+        nodes,
+        bytes,
+        chunks,
+    };
     let metadata = metadata.encode().map_err(io::Error::other)?;
     out.write_all(&0u32.to_be_bytes())?;
-    out.write_all(&u32::try_from(metadata.len()).map_err(io::Error::other)?.to_be_bytes())?;
+    out.write_all(
+        &u32::try_from(metadata.len())
+            .map_err(io::Error::other)?
+            .to_be_bytes(),
+    )?;
     out.write_all(&metadata)
 }

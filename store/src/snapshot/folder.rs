@@ -96,7 +96,12 @@ impl Snapshots {
     }
     /// What other nodes may ask for, newest first.
     pub(super) fn list(&self) -> Vec<SyncSnapshot> {
-        self.shared.kept.read().iter().map(|kept| kept.offer.clone()).collect()
+        self.shared
+            .kept
+            .read()
+            .iter()
+            .map(|kept| kept.offer.clone())
+            .collect()
     }
     /// The lowest height from which a node goes on that takes one of these; `None` where there is none.
     pub(crate) fn oldest(&self) -> Option<u64> {
@@ -105,12 +110,18 @@ impl Snapshots {
     /// A chunk that is still what its hash says.
     pub(super) fn load(&self, height: u64, format: u32, index: u32) -> Result<Option<Bytes>, StoreError> {
         let kept = self.shared.kept.read();
-        let at = kept.iter().find(|kept| kept.offer.height == height && format == FORMAT);
+        let at = kept
+            .iter()
+            .find(|kept| kept.offer.height == height && format == FORMAT);
         let Some(chunk) = at.and_then(|kept| kept.metadata.chunks.get(index as usize).copied()) else {
             return Ok(None);
         };
         drop(kept);
-        let path = self.shared.folder.join(height.to_string()).join(index.to_string());
+        let path = self
+            .shared
+            .folder
+            .join(height.to_string())
+            .join(index.to_string());
         match fs::read(&path) {
             Ok(bytes) => Ok(Some(bytes).filter(|bytes| chunk.is(bytes)).map(Bytes::from)),
             // Newer ones took its place meanwhile.
@@ -142,7 +153,8 @@ impl Shared {
         let from = keep.max(1).min(kept.len());
         let old = kept.split_off(from);
         drop(kept);
-        old.iter().try_for_each(|old| fs::remove_dir_all(self.folder.join(old.offer.height.to_string())))
+        old.iter()
+            .try_for_each(|old| fs::remove_dir_all(self.folder.join(old.offer.height.to_string())))
     }
 }
 
@@ -151,7 +163,10 @@ fn find(folder: &Path, latest: u64) -> io::Result<Vec<Kept>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
         match name.parse::<u64>() {
             Ok(height) if height <= latest => match read(&path, height) {
                 Some(kept) => found.push(kept),

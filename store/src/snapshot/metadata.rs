@@ -167,7 +167,15 @@ mod tests {
         refused(&|o| o.metadata = o.metadata.slice(1..), "hash");
         refused(&|o| o.height = 301, "offered as height 301");
         refused(&|o| o.chunks = 3, "in 3 chunks");
-        let many = Metadata { bytes: 1, ..metadata() };
-        assert!(Metadata::decode(&many.encode().unwrap()).unwrap_err().to_string().contains("1 bytes in 2"));
+        let many = Metadata {
+            bytes: 1,
+            ..metadata()
+        };
+        assert!(
+            Metadata::decode(&many.encode().unwrap())
+                .unwrap_err()
+                .to_string()
+                .contains("1 bytes in 2")
+        );
     }
 }

@@ -32,11 +32,15 @@ impl Restore {
         let metadata = Metadata::accept(snapshot).map_err(Offer::Reject)?;
         if metadata.version.root != *trusted {
             let (have, want) = (hex::encode(metadata.version.root), hex::encode(trusted));
-            return Err(Offer::Reject(format!("it is of app hash {have}, the chain's is {want}")));
+            return Err(Offer::Reject(format!(
+                "it is of app hash {have}, the chain's is {want}"
+            )));
         }
         if metadata.bytes > most {
             let have = metadata.bytes;
-            return Err(Offer::Reject(format!("it has {have} bytes, this node takes {most}")));
+            return Err(Offer::Reject(format!(
+                "it has {have} bytes, this node takes {most}"
+            )));
         }
         Ok(Self::from(metadata))
     }

@@ -190,12 +190,20 @@ impl Parser {
     }
     fn node(&mut self, node: NodeItem) -> Result<(), Bad> {
         let open = self.open.as_mut().ok_or("a node before any store")?;
-        let version = u64::try_from(node.version).ok().filter(|v| (1..=self.height).contains(v));
+        let version = u64::try_from(node.version)
+            .ok()
+            .filter(|v| (1..=self.height).contains(v));
         let version = version.ok_or_else(|| {
-            format!("store {}: a node of version {}, at height {}", open.id.name(), node.version, self.height)
+            format!(
+                "store {}: a node of version {}, at height {}",
+                open.id.name(),
+                node.version,
+                self.height
+            )
         })?;
         self.nodes += 1;
-        open.add(node, version).map_err(|e| format!("store {}: {e}", open.id.name()))
+        open.add(node, version)
+            .map_err(|e| format!("store {}: {e}", open.id.name()))
     }
 }
 
@@ -204,7 +212,9 @@ impl Open {
         self.nodes += 1;
         self.words += (node.key.len().div_ceil(8) + node.value.len().div_ceil(8)) as u64;
         if self.nodes > MAX_NODES || self.words > MAX_WORDS {
-            return Err(format!("more than {MAX_NODES} nodes or {MAX_WORDS} words: no tree holds it"));
+            return Err(format!(
+                "more than {MAX_NODES} nodes or {MAX_WORDS} words: no tree holds it"
+            ));
         }
         let height = u8::try_from(node.height).map_err(|_| format!("a node of height {}", node.height))?;
         let key: Arc<[u8]> = node.key.into();
@@ -259,11 +269,7 @@ mod tests {
             }
             bank.seal();
         }
-        [
-            (StoreId::new("bank"), bank),
-            (StoreId::new("empty"), Tree::new()),
-        ]
-        .into()
+        [(StoreId::new("bank"), bank), (StoreId::new("empty"), Tree::new())].into()
     }
 
     fn bytes(trees: &Trees) -> Vec<u8> {
@@ -327,10 +333,16 @@ mod tests {
         for at in 0..all.len() * 8 {
             let mut bad = all.clone();
             bad[at / 8] ^= 1 << (at % 8);
-            assert!(read(&bad, 64).map_or(true, |trees| app_hash(&trees) != root), "bit {at}");
+            assert!(
+                read(&bad, 64).map_or(true, |trees| app_hash(&trees) != root),
+                "bit {at}"
+            );
         }
         for len in 0..all.len() - 9 {
-            assert!(read(&all[..len], 64).map_or(true, |trees| app_hash(&trees) != root), "cut at {len}");
+            assert!(
+                read(&all[..len], 64).map_or(true, |trees| app_hash(&trees) != root),
+                "cut at {len}"
+            );
         }
         let refused = |items: Vec<Kind>, why: &str| {
             let mut all = Vec::new();
@@ -347,14 +359,22 @@ mod tests {
         let store = |name: &str| Kind::Store(StoreItem { name: name.into() });
         let node = |key: &[u8], version, height| {
             let (key, value) = (key.to_vec(), Vec::new());
-            Kind::Node(NodeItem { key, value, version, height })
+            Kind::Node(NodeItem {
+                key,
+                value,
+                version,
+                height,
+            })
         };
         refused(vec![node(b"a", 1, 0)], "before any store");
         refused(vec![store("b"), store("a")], "does not ascend");
         refused(vec![store("a"), node(b"a", 10, 0)], "version 10, at height 9");
         refused(vec![store("a"), node(b"a", -1, 0)], "version -1");
         refused(vec![store("a"), node(b"b", 1, 0), node(b"a", 1, 0)], "not above");
-        refused(vec![store("a"), node(b"a", 1, 0), node(b"b", 1, 0), node(b"a", 1, 1)], "inner node 61");
+        refused(
+            vec![store("a"), node(b"a", 1, 0), node(b"b", 1, 0), node(b"a", 1, 1)],
+            "inner node 61",
+        );
         refused(vec![store("a"), node(b"a", 1, 300)], "height 300");
         assert!(read(&[0xff; 9], 9).unwrap_err().contains("64000000"));
     }
