@@ -1,15 +1,15 @@
 //! A block's sorted changes, applied and hashed.
 use super::Tree;
 use super::arena::{Arena, NIL, Place};
+use super::hash::{WINDOW, hash_level};
 use super::index::Move;
 use super::node::{Node, head};
-use super::work::{Pool, Work};
+use super::work::Pool;
 use state::Value;
 
-/// From this many changes on, work is shared among cores: below, handing it over costs more than it saves.
-const PARALLEL_CHANGES: usize = 256;
-/// Subtrees up to this height are not split further among cores: about 2^10 nodes, 0.1 ms of hashing.
-const SPLIT_ABOVE: u8 = 10;
+/// A task carries at most so many changes down together: what it works on then fits the second nearest cache, and the
+/// tasks of a big block are still many more than cores.
+const TASK_CHANGES: usize = 512;
 
 /// A change, with its value in place.
 struct Op<'a> {
@@ -89,18 +89,41 @@ impl Tree {
     }
 }
 
-impl Work {
-    /// Hashes what is dirty.
-    pub(super) fn hash(&self) {
-        if self.root != NIL {
-            hash(&self.arena, self.root);
-        }
-    }
-}
-
 struct Pass<'a> {
     arena: &'a Arena,
     version: u32,
+}
+
+/// A node on the way of a task's changes.
+struct Visit {
+    id: u32,
+    /// Its changes: a range of the task's.
+    from: u32,
+    to: u32,
+    /// The visits of its children; 0 where the changes leave one alone.
+    left: u32,
+    right: u32,
+    node: Node,
+    /// What takes its place.
+    new: u32,
+    /// Whether structural changes come to it or below it.
+    structural: bool,
+}
+
+impl Visit {
+    fn new(id: u32, from: usize, to: usize) -> Self {
+        let (from, to) = (from as u32, to as u32);
+        Self {
+            id,
+            from,
+            to,
+            left: 0,
+            right: 0,
+            node: Node::default(),
+            new: id,
+            structural: false,
+        }
+    }
 }
 
 impl Pass<'_> {
@@ -109,56 +132,124 @@ impl Pass<'_> {
     /// changes come.
     fn update(&self, pool: &mut Pool, id: u32, ops: &mut [Op<'_>]) -> (u32, bool) {
         let node = self.arena.node(id);
-        if node.is_leaf() {
-            return self.update_leaf(pool, id, &node, ops);
+        if node.is_leaf() || ops.len() <= TASK_CHANGES {
+            return self.task(pool, id, ops);
         }
         let split = ops.partition_point(|op| self.arena.goes_left(op.key, op.head, &node));
         let (low, high) = ops.split_at_mut(split);
-        let (left, right, structural);
-        let (left_hash, right_hash);
-        if low.is_empty() {
-            // Loaded before the way down, so that memory answers meanwhile.
-            (left, left_hash) = (node.left, self.arena.slot(node.left).hash());
-            (right, structural) = self.update(pool, node.right, high);
-            right_hash = self.arena.slot(right).hash();
+        let ((left, left_structural), (right, right_structural)) = if low.is_empty() {
+            ((node.left, false), self.update(pool, node.right, high))
         } else if high.is_empty() {
-            (right, right_hash) = (node.right, self.arena.slot(node.right).hash());
-            (left, structural) = self.update(pool, node.left, low);
-            left_hash = self.arena.slot(left).hash();
+            (self.update(pool, node.left, low), (node.right, false))
         } else {
-            let (a, b) = if low.len() + high.len() > PARALLEL_CHANGES {
-                let mut other = Pool::default();
-                let both = rayon::join(
-                    || self.update(pool, node.left, low),
-                    || self.update(&mut other, node.right, high),
-                );
-                pool.merge(other);
-                both
-            } else {
-                (
-                    self.update(pool, node.left, low),
-                    self.update(pool, node.right, high),
-                )
-            };
-            (left, right, structural) = (a.0, b.0, a.1 || b.1);
-            left_hash = self.arena.slot(left).hash();
-            right_hash = self.arena.slot(right).hash();
+            let mut other = Pool::default();
+            let both = rayon::join(
+                || self.update(pool, node.left, low),
+                || self.update(&mut other, node.right, high),
+            );
+            pool.merge(other);
+            both
+        };
+        let structural = left_structural || right_structural;
+        let new = self.renew(pool, id, &node, left, right);
+        if !structural && new != id {
+            hash_level(self.arena, &[new]);
         }
+        (new, structural)
+    }
+
+    /// The node with these children, unhashed; itself where they are its own.
+    fn renew(&self, pool: &mut Pool, id: u32, node: &Node, left: u32, right: u32) -> u32 {
         if (left, right) == (node.left, node.right) {
-            return (id, structural);
+            return id;
         }
-        let mut new = Node {
+        let new = Node {
             left,
             right,
             version: self.version,
             dirty: true,
-            ..node
+            ..*node
         };
-        if !structural {
-            new.hash_inner(&left_hash, &right_hash);
+        pool.lose(id, node);
+        pool.add(self.arena, &new)
+    }
+
+    /// Does the same level by level: first down, then up. Nodes of a level wait for memory together, and are hashed
+    /// together (`hash.rs`).
+    fn task(&self, pool: &mut Pool, id: u32, ops: &mut [Op<'_>]) -> (u32, bool) {
+        let mut visits = vec![Visit::new(id, 0, ops.len())];
+        let mut levels = Vec::new();
+        let mut from = 0;
+        while from < visits.len() {
+            levels.push(from);
+            from = self.down(&mut visits, from, ops);
         }
-        pool.lose(id, &node);
-        (pool.add(self.arena, &new), structural)
+        let mut to = visits.len();
+        let mut made = Vec::new();
+        for from in levels.into_iter().rev() {
+            made.clear();
+            for i in (from..to).rev() {
+                let below = |at: u32, child: u32| match at {
+                    0 => (child, false),
+                    at => (visits[at as usize].new, visits[at as usize].structural),
+                };
+                let visit = &visits[i];
+                let node = &visit.node;
+                let (new, structural) = if node.is_leaf() {
+                    let ops = &mut ops[visit.from as usize..visit.to as usize];
+                    self.update_leaf(pool, visit.id, node, ops)
+                } else {
+                    let (left, right) = (below(visit.left, node.left), below(visit.right, node.right));
+                    (
+                        self.renew(pool, visit.id, node, left.0, right.0),
+                        left.1 || right.1,
+                    )
+                };
+                // A new leaf is complete, whatever comes beside it.
+                if new != visit.id && (!structural || node.is_leaf()) {
+                    made.push(new);
+                }
+                (visits[i].new, visits[i].structural) = (new, structural);
+            }
+            hash_level(self.arena, &made);
+            to = from;
+        }
+        (visits[0].new, visits[0].structural)
+    }
+
+    /// Looks at the level that begins at `from`, and adds the visits of the next one. Returns where that begins.
+    fn down(&self, visits: &mut Vec<Visit>, from: usize, ops: &[Op<'_>]) -> usize {
+        let next = visits.len();
+        let mut ids = [0; WINDOW];
+        for window in (from..next).step_by(WINDOW) {
+            let window = window..next.min(window + WINDOW);
+            let count = window.len();
+            ids.iter_mut()
+                .zip(&visits[window.clone()])
+                .for_each(|(id, visit)| *id = visit.id);
+            self.arena.touch(&ids[..count]);
+            for i in window {
+                let visit = &mut visits[i];
+                visit.node = self.arena.node(visit.id);
+                let node = visit.node;
+                if node.is_leaf() {
+                    self.arena.touch_bytes(node.key());
+                    continue;
+                }
+                let (from, to) = (visit.from as usize, visit.to as usize);
+                let goes_left = |op: &Op<'_>| self.arena.goes_left(op.key, op.head, &node);
+                let split = from + ops[from..to].partition_point(goes_left);
+                if split > from {
+                    visits[i].left = visits.len() as u32;
+                    visits.push(Visit::new(node.left, from, split));
+                }
+                if split < to {
+                    visits[i].right = visits.len() as u32;
+                    visits.push(Visit::new(node.right, split, to));
+                }
+            }
+        }
+        next
     }
 
     fn update_leaf(&self, pool: &mut Pool, id: u32, node: &Node, ops: &mut [Op<'_>]) -> (u32, bool) {
@@ -168,12 +259,10 @@ impl Pass<'_> {
             match op.value {
                 Some((place, value)) if here => {
                     self.arena.fill(place, value);
-                    let leaf = Node::leaf(node.key(), op.head, place, self.version);
-                    let mut leaf = Node {
+                    let leaf = Node {
                         inserted: false,
-                        ..leaf
+                        ..Node::leaf(node.key(), op.head, place, self.version)
                     };
-                    leaf.hash_leaf(op.key, value);
                     pool.lose(id, node);
                     new = pool.add(self.arena, &leaf);
                     pool.moves.push(Move::of(self.arena, op.key, id, new));
@@ -184,24 +273,4 @@ impl Pass<'_> {
         }
         (new, structural)
     }
-}
-
-/// Hashes what is dirty at and below `id`.
-fn hash(arena: &Arena, id: u32) {
-    let mut node = arena.node(id);
-    if !node.dirty {
-        return;
-    }
-    if node.is_leaf() {
-        node.hash_leaf(&arena.read(node.key()), &arena.read(node.value()));
-    } else {
-        if node.height > SPLIT_ABOVE {
-            rayon::join(|| hash(arena, node.left), || hash(arena, node.right));
-        } else {
-            hash(arena, node.left);
-            hash(arena, node.right);
-        }
-        node.hash_inner(&arena.slot(node.left).hash(), &arena.slot(node.right).hash());
-    }
-    arena.slot(id).store(&node);
 }

@@ -7,47 +7,29 @@
 //! Limits of one store: 2^28 nodes (134 million keys, 16 GiB of nodes), 16 GiB of keys and values up to 4 KiB, and any
 //! number of longer ones, which lie outside. [`Arena::room`] says when they come near.
 use super::chunks::Chunks;
+use super::hash::WINDOW;
 use super::index::Index;
 use super::node::{Node, Slot};
 use super::pin::Line;
+use super::space::{BATCH, Found, MAX_BYTES_WORDS, MAX_NODES, OUTSIDE, Space};
 use parking_lot::{Mutex, RwLock};
 use state::Value;
 use std::cmp::Ordering;
+use std::hint::black_box;
 use std::sync::OnceLock;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// No node.
 pub(super) const NIL: u32 = u32::MAX;
-/// Longer keys and values lie outside the words, by themselves.
-const MAX_WORDS: u32 = 512;
-/// Set in the place of what lies outside.
-const OUTSIDE: u32 = 1 << 31;
-/// Bytes never straddle a multiple of this many words, so they lie in one chunk.
-const BLOCK: u32 = 1024;
-/// How many nodes a task takes at a time.
-const BATCH: u32 = 512;
-const MAX_NODES: u64 = 1 << 28;
-const MAX_BYTES_WORDS: u64 = 1 << 31;
 
 /// One store's memory.
 pub(super) struct Arena {
-    nodes: Chunks<Slot, 16, MAX_NODES>,
-    words: Chunks<AtomicU64, 18, MAX_BYTES_WORDS>,
+    nodes: Chunks<8, MAX_NODES>,
+    words: Chunks<1, MAX_BYTES_WORDS>,
     outside: RwLock<Vec<Value>>,
     space: Mutex<Space>,
     pub(super) line: Mutex<Line>,
     pub(super) index: OnceLock<Index>,
-}
-
-/// What is in use, and what is free again.
-struct Space {
-    next_node: u32,
-    free_nodes: Vec<u32>,
-    next_word: u32,
-    /// By size in words.
-    free_words: Vec<Vec<u32>>,
-    free_outside: Vec<u32>,
 }
 
 /// Bytes in an arena.
@@ -59,42 +41,41 @@ pub(super) struct Place {
 
 impl Arena {
     pub(super) fn new() -> Self {
-        let space = Space {
-            next_node: 0,
-            free_nodes: Vec::new(),
-            next_word: 0,
-            free_words: vec![Vec::new(); MAX_WORDS as usize + 1],
-            free_outside: Vec::new(),
-        };
         Self {
             nodes: Chunks::new(),
             words: Chunks::new(),
             outside: RwLock::default(),
-            space: Mutex::new(space),
+            space: Mutex::new(Space::new()),
             line: Mutex::default(),
             index: OnceLock::new(),
         }
     }
     pub(super) fn node(&self, id: u32) -> Node {
-        self.nodes.get(id).load()
+        self.slot(id).load()
     }
-    pub(super) fn slot(&self, id: u32) -> &Slot {
-        self.nodes.get(id)
+    pub(super) fn slot(&self, id: u32) -> Slot<'_> {
+        Slot(self.nodes.get(id))
+    }
+    /// Asks memory for nodes that will be read soon. Reads that wait for nothing wait together.
+    pub(super) fn touch(&self, ids: &[u32]) {
+        let sum = ids
+            .iter()
+            .fold(0, |sum, id| sum ^ self.nodes.get(*id)[0].load(Relaxed));
+        black_box(sum);
+    }
+    /// Asks memory for bytes that will be read soon.
+    pub(super) fn touch_bytes(&self, place: Place) {
+        if place.at & OUTSIDE == 0 && place.len > 0 {
+            black_box(self.words.get(place.at)[0].load(Relaxed));
+        }
     }
     /// Nodes and words that can still be made.
     pub(super) fn room(&self) -> (u64, u64) {
-        let space = self.space.lock();
-        let nodes = MAX_NODES - u64::from(space.next_node) + space.free_nodes.len() as u64;
-        (nodes, MAX_BYTES_WORDS - u64::from(space.next_word))
+        self.space.lock().room()
     }
-    /// Bytes of memory in use or ready to be used again: nodes, and keys with values.
-    pub(super) fn bytes(&self) -> (u64, u64) {
-        let outside = self.outside.read().iter().map(|v| v.len() as u64).sum::<u64>();
-        let space = self.space.lock();
-        (
-            u64::from(space.next_node) * 64,
-            u64::from(space.next_word) * 8 + outside,
-        )
+    /// Bytes of nodes, of keys and values, and how many of both are free to be used again.
+    pub(super) fn bytes(&self) -> (u64, u64, u64) {
+        self.space.lock().bytes()
     }
     /// Nodes in use: those of all pinned versions.
     #[cfg(test)]
@@ -105,19 +86,13 @@ impl Arena {
     /// Words of keys and values in use, without what lies outside.
     #[cfg(test)]
     pub(super) fn live_words(&self) -> u64 {
-        let space = self.space.lock();
-        let free: usize = space
-            .free_words
-            .iter()
-            .enumerate()
-            .map(|(size, list)| size * list.len())
-            .sum();
-        u64::from(space.next_word) - free as u64
+        self.space.lock().live_words()
     }
     /// Some nodes to be used.
     pub(super) fn take_nodes(&self, into: &mut Vec<u32>) {
         let mut space = self.space.lock();
         let free = space.free_nodes.len();
+        let first = into.len();
         if free > 0 {
             into.extend(space.free_nodes.drain(free.saturating_sub(BATCH as usize)..));
         } else {
@@ -127,6 +102,8 @@ impl Arena {
             space.next_node += BATCH;
             into.extend((first..first + BATCH).rev());
         }
+        drop(space);
+        self.touch(&into[first..]);
     }
     pub(super) fn give_nodes(&self, ids: &[u32]) {
         if !ids.is_empty() {
@@ -135,20 +112,19 @@ impl Arena {
     }
     /// Makes leaves and their values free again, and their keys where `keys` says so.
     pub(super) fn free_leaves(&self, ids: &[u32], keys: impl Fn(&Node) -> bool) {
-        if ids.is_empty() {
-            return;
-        }
         let mut outside = Vec::new();
-        let mut space = self.space.lock();
-        for id in ids {
-            let node = self.node(*id);
-            space.free(node.value(), &mut outside);
-            if keys(&node) {
-                space.free(node.key(), &mut outside);
+        for ids in ids.chunks(WINDOW) {
+            self.touch(ids);
+            let mut space = self.space.lock();
+            for id in ids {
+                let node = self.node(*id);
+                space.free(node.value(), &mut outside);
+                if keys(&node) {
+                    space.free(node.key(), &mut outside);
+                }
             }
+            space.free_nodes.extend_from_slice(ids);
         }
-        space.free_nodes.extend_from_slice(ids);
-        drop(space);
         self.clear(outside);
     }
     pub(super) fn free_places(&self, places: &[Place]) {
@@ -176,30 +152,24 @@ impl Arena {
     fn reserve_one(&self, space: &mut Space, len: usize) -> Place {
         let size = len.div_ceil(8);
         let len = u32::try_from(len).expect("lengths are checked where changes come in");
-        let at = if len == 0 {
-            0
-        } else if size > MAX_WORDS as usize {
-            let free = space.free_outside.pop();
-            OUTSIDE
-                | free.unwrap_or_else(|| {
-                    let mut outside = self.outside.write();
-                    outside.push(Value::new());
-                    outside.len() as u32 - 1
-                })
-        } else if let Some(at) = space.free_words[size].pop() {
-            at
-        } else {
-            let size = size as u32;
-            let mut at = space.next_word;
-            if at % BLOCK + size > BLOCK {
-                // Less than `size`, so it is a size of its own.
-                let left = BLOCK - at % BLOCK;
-                space.free_words[left as usize].push(at);
-                at += left;
+        if len == 0 {
+            return Place { at: 0, len };
+        }
+        let at = match space.take(size) {
+            Found::Words(at) => at,
+            Found::New(at) => {
+                self.words.grow(at);
+                at
             }
-            self.words.grow(at);
-            space.next_word = at + size;
-            at
+            Found::Outside(free) => {
+                space.outside += u64::from(len);
+                OUTSIDE
+                    | free.unwrap_or_else(|| {
+                        let mut outside = self.outside.write();
+                        outside.push(Value::new());
+                        outside.len() as u32 - 1
+                    })
+            }
         };
         Place { at, len }
     }
@@ -207,12 +177,17 @@ impl Arena {
     pub(super) fn fill(&self, place: Place, bytes: &[u8]) {
         if place.at & OUTSIDE > 0 {
             self.outside.write()[(place.at & !OUTSIDE) as usize] = Value::copy_from_slice(bytes);
-            return;
-        }
-        for (at, chunk) in (place.at..).zip(bytes.chunks(8)) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.words.get(at).store(u64::from_be_bytes(word), Relaxed);
+        } else if place.len > 0 {
+            let words = self.words.run(place.at, bytes.len().div_ceil(8));
+            let (whole, rest) = bytes.as_chunks::<8>();
+            for (word, bytes) in words.iter().zip(whole) {
+                word.store(u64::from_be_bytes(*bytes), Relaxed);
+            }
+            if !rest.is_empty() {
+                let mut word = [0; 8];
+                word[..rest.len()].copy_from_slice(rest);
+                words[whole.len()].store(u64::from_be_bytes(word), Relaxed);
+            }
         }
     }
     pub(super) fn put(&self, bytes: &[u8]) -> Place {
@@ -222,49 +197,48 @@ impl Arena {
     }
     /// A copy of the bytes.
     pub(super) fn read(&self, place: Place) -> Vec<u8> {
-        if place.at & OUTSIDE > 0 {
-            return self.outside.read()[(place.at & !OUTSIDE) as usize].to_vec();
-        }
         let mut out = vec![0; place.len as usize];
-        for (at, chunk) in (place.at..).zip(out.chunks_mut(8)) {
-            let word = self.words.get(at).load(Relaxed).to_be_bytes();
-            chunk.copy_from_slice(&word[..chunk.len()]);
-        }
+        self.copy(place, &mut out);
         out
+    }
+    /// Copies the bytes to `out`, which has their length.
+    pub(super) fn copy(&self, place: Place, out: &mut [u8]) {
+        if place.at & OUTSIDE > 0 {
+            out.copy_from_slice(&self.outside.read()[(place.at & !OUTSIDE) as usize]);
+        } else if place.len > 0 {
+            let words = self.words.run(place.at, out.len().div_ceil(8));
+            let (whole, rest) = out.as_chunks_mut::<8>();
+            for (bytes, word) in whole.iter_mut().zip(words) {
+                *bytes = word.load(Relaxed).to_be_bytes();
+            }
+            if !rest.is_empty() {
+                rest.copy_from_slice(&words[whole.len()].load(Relaxed).to_be_bytes()[..rest.len()]);
+            }
+        }
     }
     /// How `key`, whose first bytes are `head`, stands to the node's.
     pub(super) fn order(&self, key: &[u8], head: u64, node: &Node) -> Ordering {
-        head.cmp(&node.head).then_with(|| {
-            let place = node.key();
-            if place.at & OUTSIDE > 0 {
-                return key.cmp(&self.read(place)[..]);
+        head.cmp(&node.head)
+            .then_with(|| self.order_in_full(key, node.key()))
+    }
+    fn order_in_full(&self, key: &[u8], place: Place) -> Ordering {
+        if place.at & OUTSIDE > 0 {
+            return key.cmp(&self.read(place)[..]);
+        }
+        if place.len == 0 {
+            return key.len().cmp(&0);
+        }
+        // Words are big endian and filled up with zeros: they sort as their bytes do, up to the length.
+        let words = self.words.run(place.at, place.len.div_ceil(8) as usize);
+        for (word, bytes) in words.iter().zip(key.chunks(8)).skip(1) {
+            let order = super::node::head(bytes).cmp(&word.load(Relaxed));
+            if order.is_ne() {
+                return order;
             }
-            // Words are big endian and filled up with zeros: they sort as their bytes do, up to the length.
-            for (at, chunk) in (place.at..place.at + place.len.div_ceil(8))
-                .zip(key.chunks(8))
-                .skip(1)
-            {
-                let mut word = [0; 8];
-                word[..chunk.len()].copy_from_slice(chunk);
-                let order = u64::from_be_bytes(word).cmp(&self.words.get(at).load(Relaxed));
-                if order.is_ne() {
-                    return order;
-                }
-            }
-            key.len().cmp(&(place.len as usize))
-        })
+        }
+        key.len().cmp(&(place.len as usize))
     }
     pub(super) fn goes_left(&self, key: &[u8], head: u64, node: &Node) -> bool {
         self.order(key, head, node).is_lt()
-    }
-}
-
-impl Space {
-    fn free(&mut self, place: Place, outside: &mut Vec<u32>) {
-        if place.at & OUTSIDE > 0 {
-            outside.push(place.at & !OUTSIDE);
-        } else if place.len > 0 {
-            self.free_words[place.len.div_ceil(8) as usize].push(place.at);
-        }
     }
 }

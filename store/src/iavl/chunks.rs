@@ -1,60 +1,82 @@
 //! Memory that grows and never moves: cells found by number, readable without a lock while more are added.
+use super::machine::{HUGE_WORDS, ask_for_huge_pages, zeroed};
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicU64;
 
-/// Cells in the first chunk; each further one doubles what there is, up to `2^SHIFT` cells a chunk, so that a small
-/// store stays small.
-const FIRST: u32 = 10;
+/// Words in a chunk: 32 MiB. The system hands out what is touched only.
+const CHUNK_LOG: u32 = 22;
+const CHUNK: usize = 1 << CHUNK_LOG;
+/// The first chunk lies in small pages up to this word, so that a small store stays small.
+const SMALL: usize = HUGE_WORDS;
 
-/// Up to `MAX` cells in chunks of at most `2^SHIFT`.
-pub(super) struct Chunks<T, const SHIFT: u32, const MAX: u64> {
-    /// The first `2^SHIFT` cells.
-    small: [OnceLock<Box<[T]>>; 16],
-    /// The cells above them.
-    large: OnceLock<Large<T>>,
+/// Up to `MAX` cells of `WORDS` words, a power of two.
+pub(super) struct Chunks<const WORDS: usize, const MAX: u64> {
+    chunks: Box<[OnceLock<Chunk>]>,
+    /// Whether the first chunk was to have huge pages.
+    huge: OnceLock<bool>,
 }
 
-type Large<T> = Box<[OnceLock<Box<[T]>>]>;
+struct Chunk {
+    /// With some more words, so that those from `skip` on begin with a huge page.
+    words: Box<[AtomicU64]>,
+    skip: usize,
+}
 
-impl<T: Default, const SHIFT: u32, const MAX: u64> Chunks<T, SHIFT, MAX> {
+impl Chunk {
+    fn new() -> Self {
+        let words = zeroed(CHUNK + HUGE_WORDS);
+        let at = words.as_ptr().addr();
+        let skip = (at.next_multiple_of(HUGE_WORDS * 8) - at) / 8;
+        Self { words, skip }
+    }
+    fn words(&self) -> &[AtomicU64] {
+        &self.words[self.skip..][..CHUNK]
+    }
+}
+
+impl<const WORDS: usize, const MAX: u64> Chunks<WORDS, MAX> {
+    /// Cells in a chunk, as a power of two.
+    const LOG: u32 = CHUNK_LOG - WORDS.ilog2();
+
     pub(super) fn new() -> Self {
-        const { assert!(SHIFT > FIRST && SHIFT - FIRST < 16 && MAX <= 1 << 32) };
+        const { assert!(WORDS.is_power_of_two() && MAX <= 1 << 32) };
+        let chunks = (0..MAX.div_ceil(1 << Self::LOG)).map(|_| OnceLock::new());
         Self {
-            small: std::array::from_fn(|_| OnceLock::new()),
-            large: OnceLock::new(),
+            chunks: chunks.collect(),
+            huge: OnceLock::new(),
         }
     }
     /// Cell `at`, which was grown.
-    pub(super) fn get(&self, at: u32) -> &T {
-        const GROWN: &str = "only cells that were grown are handed out";
-        if at >> SHIFT > 0 {
-            let large = self.large.get().expect(GROWN);
-            let chunk = large[(at >> SHIFT) as usize - 1].get().expect(GROWN);
-            &chunk[(at & ((1 << SHIFT) - 1)) as usize]
-        } else {
-            let (place, start) = Self::place(at);
-            &self.small[place].get().expect(GROWN)[(at - start) as usize]
-        }
+    pub(super) fn get(&self, at: u32) -> &[AtomicU64; WORDS] {
+        let (cells, _) = self.chunk(at).as_chunks();
+        &cells[at as usize & ((1 << Self::LOG) - 1)]
     }
-    /// Makes cell `at` and those before it in its chunk.
+    /// The words of `count` cells from `at` on, which lie in one chunk and were grown.
+    pub(super) fn run(&self, at: u32, count: usize) -> &[AtomicU64] {
+        let first = (at as usize & ((1 << Self::LOG) - 1)) * WORDS;
+        &self.chunk(at)[first..first + count * WORDS]
+    }
+    fn chunk(&self, at: u32) -> &[AtomicU64] {
+        let chunk = self.chunks[(at >> Self::LOG) as usize].get();
+        chunk.expect("only cells that were grown are handed out").words()
+    }
+    /// Makes cell `at`, and all of its chunk.
     ///
     /// # Panics
-    /// Beyond `MAX` cells: callers look at [`Chunks::left`] first.
+    /// Beyond `MAX` cells: callers look at what is left first.
     pub(super) fn grow(&self, at: u32) {
         assert!(u64::from(at) < MAX, "no cell beyond the stated limit");
-        let cells = |n: u32| -> Box<[T]> { (0..n).map(|_| T::default()).collect() };
-        if at >> SHIFT > 0 {
-            let chunks = || (0..(MAX >> SHIFT)).map(|_| OnceLock::new()).collect();
-            self.large.get_or_init(chunks)[(at >> SHIFT) as usize - 1].get_or_init(|| cells(1 << SHIFT));
-        } else {
-            let (place, start) = Self::place(at);
-            self.small[place].get_or_init(|| cells(start.max(1 << FIRST)));
-        }
-    }
-    /// Which small chunk holds `at`, and where it starts.
-    fn place(at: u32) -> (usize, u32) {
-        match (at >> FIRST).checked_ilog2() {
-            None => (0, 0),
-            Some(log) => (log as usize + 1, 1 << (FIRST + log)),
+        let place = (at >> Self::LOG) as usize;
+        let chunk = self.chunks[place].get_or_init(|| {
+            let chunk = Chunk::new();
+            if place > 0 {
+                ask_for_huge_pages(chunk.words());
+            }
+            chunk
+        });
+        if place == 0 && at as usize * WORDS >= SMALL {
+            self.huge
+                .get_or_init(|| ask_for_huge_pages(&chunk.words()[SMALL..]));
         }
     }
 }
@@ -62,21 +84,38 @@ impl<T: Default, const SHIFT: u32, const MAX: u64> Chunks<T, SHIFT, MAX> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::atomic::Ordering::Relaxed;
 
     #[test]
     fn every_cell_has_its_own_place() {
-        let chunks: Chunks<AtomicU64, 12, { 1 << 15 }> = Chunks::new();
-        for at in 0..1 << 15 {
+        let chunks: Chunks<8, { 1 << 21 }> = Chunks::new();
+        let cells = [
+            0,
+            1,
+            1023,
+            1024,
+            30_000,
+            40_000,
+            (1 << 19) - 1,
+            1 << 19,
+            (1 << 21) - 1,
+        ];
+        for at in cells {
             chunks.grow(at);
-            assert_eq!(
-                chunks.get(at).swap(u64::from(at) + 1, Ordering::Relaxed),
-                0,
-                "cell {at} is new"
-            );
+            let cell = chunks.get(at);
+            assert_eq!(cell.as_ptr().addr() % 64, 0, "a cell is a cache line");
+            for (i, word) in cell.iter().enumerate() {
+                assert_eq!(
+                    word.swap(u64::from(at) * 8 + i as u64 + 1, Relaxed),
+                    0,
+                    "cell {at} is new"
+                );
+            }
         }
-        for at in 0..1 << 15 {
-            assert_eq!(chunks.get(at).load(Ordering::Relaxed), u64::from(at) + 1);
+        for at in cells {
+            for (i, word) in chunks.run(at, 1).iter().enumerate() {
+                assert_eq!(word.load(Relaxed), u64::from(at) * 8 + i as u64 + 1);
+            }
         }
     }
 }

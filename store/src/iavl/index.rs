@@ -5,15 +5,15 @@
 //! version pins it. A miss counts only if the index is at the reader's own version. In all other cases the reader walks
 //! its tree.
 use super::arena::{Arena, NIL};
+use super::hash::WINDOW;
 use super::pin::Pinned;
+use super::table::{Table, Writer};
 use foldhash::quality::RandomState;
-use hashbrown::HashTable;
-use parking_lot::RwLock;
+use parking_lot::Mutex;
 use std::hash::BuildHasher;
-use std::sync::atomic::Ordering::{Acquire, Release};
-
-/// Readers on different cores seldom meet, and growing a part takes a moment only.
-const SHARDS: usize = 64;
+use std::hint::black_box;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 /// A key's leaf in the version before, and in this one; `NIL` where there is none.
 #[derive(Clone, Copy, Debug)]
@@ -35,15 +35,9 @@ impl Move {
 pub(super) struct Index {
     /// It decides no result, only where an entry lies: keys are chosen by strangers.
     random: RandomState,
-    shards: Vec<RwLock<Shard>>,
-}
-
-#[derive(Default)]
-struct Shard {
-    /// Counts publications.
-    at: u64,
-    /// Part of the key's hash, and the leaf.
-    leaves: HashTable<(u32, u32)>,
+    table: Table,
+    writer: Mutex<Writer>,
+    bytes: AtomicU64,
 }
 
 /// What the index says.
@@ -53,78 +47,69 @@ pub(super) enum Answer {
     Unknown,
 }
 
-/// A table's hash of what is stored of a key's hash.
-fn spread(tag: u32) -> u64 {
-    u64::from(tag).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-}
-
 impl Index {
     fn new() -> Self {
         Self {
             random: RandomState::default(),
-            shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
+            table: Table::new(),
+            writer: Mutex::default(),
+            bytes: AtomicU64::new(0),
         }
-    }
-    fn place(hash: u64) -> (usize, u32) {
-        ((hash >> 32) as usize % SHARDS, hash as u32)
     }
     /// The leaf of `key` for a reader of `pinned`.
     pub(super) fn find(&self, pinned: &Pinned, key: &[u8], head: u64) -> Answer {
         let at = pinned.indexed.load(Acquire);
-        let (shard, tag) = Self::place(self.random.hash_one(key));
-        let shard = self.shards[shard].read();
-        if at == 0 || shard.at < at {
+        if at == 0 || self.table.at() < at {
             return Answer::Unknown;
         }
+        let quiet = self.table.quiet(at);
         let arena = &pinned.arena;
-        let same = |(t, id): &(u32, u32)| *t == tag && arena.order(key, head, &arena.node(*id)).is_eq();
-        match shard.leaves.find(spread(tag), same) {
-            Some((_, id)) if arena.slot(*id).version() <= pinned.version => Answer::Leaf(*id),
-            None if shard.at == at => Answer::Absent,
-            _ => Answer::Unknown,
+        let found = self.table.find(self.random.hash_one(key), |id| {
+            // A newer leaf may be on its way out, and another node on its way in: it is not looked at any further.
+            arena.slot(id).version() <= pinned.version && arena.order(key, head, &arena.node(id)).is_eq()
+        });
+        match found {
+            Some(id) => Answer::Leaf(id),
+            None if quiet.is_some() && self.table.quiet(at) == quiet => Answer::Absent,
+            None => Answer::Unknown,
         }
     }
     /// Bytes of memory.
     pub(super) fn bytes(&self) -> u64 {
-        self.shards
-            .iter()
-            .map(|shard| shard.read().leaves.allocation_size() as u64)
-            .sum()
+        self.bytes.load(Relaxed)
     }
     /// Takes in a version's changes. The caller publishes one at a time.
     pub(super) fn take(&self, pinned: &Pinned, moves: &[Move]) {
-        let arena = &pinned.arena;
-        let mut parts: Vec<Vec<(u32, Move)>> = vec![Vec::new(); SHARDS];
-        for change in moves {
-            let hash = change.hash.unwrap_or_else(|| {
-                let id = if change.new == NIL { change.old } else { change.new };
-                self.random.hash_one(&arena.read(arena.node(id).key())[..])
-            });
-            let (shard, tag) = Self::place(hash);
-            parts[shard].push((tag, *change));
-        }
-        let mut at = 0;
-        for (shard, part) in self.shards.iter().zip(parts) {
-            let mut shard = shard.write();
-            shard.at += 1;
-            at = shard.at;
-            for (tag, Move { old, new, .. }) in part {
-                let found = shard
-                    .leaves
-                    .find_entry(spread(tag), |(_, id)| *id == old && old != NIL);
-                match found {
-                    Ok(mut entry) if new != NIL => *entry.get_mut() = (tag, new),
-                    Ok(entry) => drop(entry.remove()),
-                    Err(_) if new != NIL => {
-                        shard
-                            .leaves
-                            .insert_unique(spread(tag), (tag, new), |(tag, _)| spread(*tag));
-                    }
-                    Err(_) => {}
-                }
+        let mut writer = self.writer.lock();
+        self.table.begin();
+        for moves in moves.chunks(WINDOW) {
+            let hashes = self.hashes(&pinned.arena, moves);
+            black_box(hashes.iter().fold(0, |sum, hash| sum ^ self.table.touch(*hash)));
+            for (Move { old, new, .. }, hash) in moves.iter().zip(hashes) {
+                self.table.change(&mut writer, hash, *old, *new);
             }
         }
+        let at = self.table.at() + 1;
+        self.table.end(at);
+        self.bytes.store(self.table.bytes(&writer), Relaxed);
         pinned.indexed.store(at, Release);
+    }
+    /// The hashes of at most `WINDOW` keys.
+    fn hashes(&self, arena: &Arena, moves: &[Move]) -> [u64; WINDOW] {
+        let mut hashes = [0; WINDOW];
+        let leaf = |m: &Move| if m.new == NIL { m.old } else { m.new };
+        if moves.iter().any(|m| m.hash.is_none()) {
+            let mut ids = [0; WINDOW];
+            ids.iter_mut().zip(moves).for_each(|(id, m)| *id = leaf(m));
+            let ids = &ids[..moves.len()];
+            arena.touch(ids);
+            ids.iter().for_each(|id| arena.touch_bytes(arena.slot(*id).key()));
+        }
+        for (hash, m) in hashes.iter_mut().zip(moves) {
+            let read = || self.random.hash_one(&arena.read(arena.slot(leaf(m)).key())[..]);
+            *hash = m.hash.unwrap_or_else(read);
+        }
+        hashes
     }
 }
 
@@ -142,7 +127,9 @@ impl Pinned {
             None => {
                 let mut all = Vec::new();
                 leaves(&self.arena, self.root, &mut all);
-                self.arena.index.get_or_init(Index::new).take(self, &all);
+                let index = self.arena.index.get_or_init(Index::new);
+                index.table.reserve(all.len() as u64);
+                index.take(self, &all);
             }
         }
     }

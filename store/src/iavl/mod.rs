@@ -14,12 +14,17 @@
 //! Updates commute with structural changes: they move nothing, and a path node is remade at this version whichever
 //! comes first.
 
+mod machine;
 mod chunks;
+mod space;
 mod node;
 mod arena;
 mod pin;
+mod table;
 mod index;
 mod work;
+mod sha;
+mod hash;
 mod apply;
 mod scan;
 mod proof;
@@ -78,12 +83,21 @@ impl fmt::Debug for Tree {
 /// What a store's memory holds, all versions together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Bytes of nodes.
+    /// Bytes of nodes, free ones too.
     pub nodes: u64,
-    /// Bytes of keys and values.
+    /// Bytes of keys and values, free ones too.
     pub bytes: u64,
     /// Bytes of the index of the newest version.
     pub index: u64,
+    /// Bytes among those of nodes, keys and values that no version uses: the next blocks will, before they take more.
+    pub free: u64,
+}
+
+impl Usage {
+    /// Bytes of memory taken, free ones too.
+    pub fn total(&self) -> u64 {
+        self.nodes + self.bytes + self.index
+    }
 }
 
 impl Tree {
@@ -120,7 +134,8 @@ impl Tree {
     /// Where edits were made with [`Tree::set`] or [`Tree::remove`] and not sealed since.
     pub fn hash(&self) -> [u8; 32] {
         assert!(self.work.is_none(), "a tree is sealed before its hash is read");
-        self.root().map_or(EMPTY_ROOT, |root| root.hash)
+        self.place()
+            .map_or(EMPTY_ROOT, |(arena, root)| arena.slot(root).hash())
     }
     /// The value under `key`.
     pub fn get(&self, key: &[u8]) -> Option<Value> {
@@ -160,7 +175,7 @@ impl Tree {
     /// Hashes what [`Tree::set`] and [`Tree::remove`] changed, and returns the root hash.
     pub fn seal(&mut self) -> [u8; 32] {
         if let Some(mut work) = self.work.take() {
-            work.hash();
+            hash::hash_dirty(&work.arena, work.root);
             let pool = std::mem::take(&mut work.pool);
             work.arena.give_nodes(&pool.spare);
             let base = work.base.take();
@@ -174,14 +189,19 @@ impl Tree {
         }
         self.hash()
     }
-    /// What its memory holds, all versions together.
+    /// What its memory holds, all versions together. It takes the same short time however much that is.
     pub fn usage(&self) -> Usage {
         let Some(pin) = &self.pin else {
             return Usage::default();
         };
-        let (nodes, bytes) = pin.arena.bytes();
+        let (nodes, bytes, free) = pin.arena.bytes();
         let index = pin.arena.index.get().map_or(0, index::Index::bytes);
-        Usage { nodes, bytes, index }
+        Usage {
+            nodes,
+            bytes,
+            index,
+            free,
+        }
     }
     /// Whether its memory has room for `changes` with `bytes` of keys and values: every change may remake a path.
     pub(crate) fn has_room(&self, changes: u64, bytes: u64) -> bool {

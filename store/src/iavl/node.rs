@@ -1,25 +1,20 @@
-//! A node of the tree, how it is packed into a cache line, and how it is hashed (cosmos/iavl `node.go`,
-//! `writeHashBytes`).
+//! A node of the tree, and how it is packed into a cache line.
 use super::arena::Place;
-use sha2::{Digest, Sha256};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// A node as it lies in memory: hash, first key bytes, children or value, key and height, size and version.
-#[derive(Default)]
-#[repr(align(64))]
-pub(super) struct Slot([AtomicU64; 8]);
+#[derive(Clone, Copy)]
+pub(super) struct Slot<'a>(pub(super) &'a [AtomicU64; 8]);
 
 /// Changed since it was last hashed. A dirty node's ancestors are dirty, and one block's work owns them all.
 const DIRTY: u64 = 1;
 /// A leaf made by an insert: the key came with it.
 const INSERTED: u64 = 2;
 
-/// A node as it is worked with.
-#[derive(Clone, Copy, Debug)]
+/// A node as it is worked with, without its hash.
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Node {
-    /// Meaningless while `dirty`.
-    pub(super) hash: [u8; 32],
     /// The key's first bytes: most comparisons end here, without a look at the key elsewhere in memory.
     pub(super) head: u64,
     /// A leaf's value lies here.
@@ -30,6 +25,7 @@ pub(super) struct Node {
     pub(super) key_at: u32,
     pub(super) key_len: u16,
     pub(super) height: u8,
+    /// Its hash is yet to be made.
     pub(super) dirty: bool,
     pub(super) inserted: bool,
     /// How many leaves lie at or below.
@@ -37,11 +33,10 @@ pub(super) struct Node {
     pub(super) version: u32,
 }
 
-impl Slot {
-    pub(super) fn load(&self) -> Node {
+impl Slot<'_> {
+    pub(super) fn load(self) -> Node {
         let [head, link, key, rest] = [4, 5, 6, 7].map(|i| self.0[i].load(Relaxed));
         Node {
-            hash: self.hash(),
             head,
             left: (link >> 32) as u32,
             right: link as u32,
@@ -54,17 +49,8 @@ impl Slot {
             version: rest as u32,
         }
     }
-    pub(super) fn hash(&self) -> [u8; 32] {
-        let mut hash = [0; 32];
-        for (to, word) in hash.chunks_exact_mut(8).zip(&self.0) {
-            to.copy_from_slice(&word.load(Relaxed).to_ne_bytes());
-        }
-        hash
-    }
-    pub(super) fn store(&self, node: &Node) {
-        for (from, word) in node.hash.chunks_exact(8).zip(&self.0) {
-            word.store(u64::from_ne_bytes(from.try_into().expect("8 bytes")), Relaxed);
-        }
+    /// Writes all but the hash.
+    pub(super) fn store(self, node: &Node) {
         let flags = u64::from(node.dirty) * DIRTY + u64::from(node.inserted) * INSERTED;
         let key = u64::from(node.key_at) << 32
             | u64::from(node.key_len) << 16
@@ -75,18 +61,44 @@ impl Slot {
         self.0[6].store(key, Relaxed);
         self.0[7].store(u64::from(node.size) << 32 | u64::from(node.version), Relaxed);
     }
-    pub(super) fn height(&self) -> u8 {
+    /// Meaningless while the node is dirty.
+    pub(super) fn hash(self) -> [u8; 32] {
+        let mut hash = [0; 32];
+        for (to, word) in hash.chunks_exact_mut(8).zip(self.0) {
+            to.copy_from_slice(&word.load(Relaxed).to_ne_bytes());
+        }
+        hash
+    }
+    /// Writes the hash: the node is not dirty any more.
+    pub(super) fn set_hash(self, hash: &[u8; 32]) {
+        let (words, _) = hash.as_chunks::<8>();
+        for (from, word) in words.iter().zip(self.0) {
+            word.store(u64::from_ne_bytes(*from), Relaxed);
+        }
+        self.0[6].store(self.0[6].load(Relaxed) & !DIRTY, Relaxed);
+    }
+    pub(super) fn is_dirty(self) -> bool {
+        self.0[6].load(Relaxed) & DIRTY > 0
+    }
+    pub(super) fn height(self) -> u8 {
         (self.0[6].load(Relaxed) >> 8) as u8
     }
-    pub(super) fn version(&self) -> u32 {
+    pub(super) fn version(self) -> u32 {
         self.0[7].load(Relaxed) as u32
+    }
+    /// Where a node's key lies.
+    pub(super) fn key(self) -> Place {
+        let key = self.0[6].load(Relaxed);
+        Place {
+            at: (key >> 32) as u32,
+            len: u32::from((key >> 16) as u16),
+        }
     }
 }
 
 impl Node {
     pub(super) fn leaf(key: Place, head: u64, value: Place, version: u32) -> Self {
         Self {
-            hash: [0; 32],
             head,
             left: value.at,
             right: value.len,
@@ -114,58 +126,6 @@ impl Node {
     }
     pub(super) fn is_leaf(&self) -> bool {
         self.height == 0
-    }
-    /// `varint(height) | varint(size) | varint(version)`: what every hash starts with. Returns how long it is.
-    pub(super) fn prefix(&self, out: &mut [u8; 96]) -> usize {
-        let mut len = 0;
-        for n in [u64::from(self.height), self.size.into(), self.version.into()] {
-            // Go's `PutVarint` of a number that is not negative: zig-zag, then LEB128.
-            let mut n = n << 1;
-            while n >= 0x80 {
-                out[len] = n as u8 | 0x80;
-                (n, len) = (n >> 7, len + 1);
-            }
-            out[len] = n as u8;
-            len += 1;
-        }
-        len
-    }
-    /// Sets an inner node's hash.
-    pub(super) fn hash_inner(&mut self, left: &[u8; 32], right: &[u8; 32]) {
-        let mut bytes = [0; 96];
-        let len = self.prefix(&mut bytes);
-        bytes[len] = 32;
-        bytes[len + 1..len + 33].copy_from_slice(left);
-        bytes[len + 33] = 32;
-        bytes[len + 34..len + 66].copy_from_slice(right);
-        self.hash = Sha256::digest(&bytes[..len + 66]).into();
-        self.dirty = false;
-    }
-    /// Sets a leaf's hash.
-    pub(super) fn hash_leaf(&mut self, key: &[u8], value: &[u8]) {
-        let mut prefix = [0; 96];
-        let mut len = self.prefix(&mut prefix);
-        let mut n = key.len();
-        while n >= 0x80 {
-            prefix[len] = n as u8 | 0x80;
-            (n, len) = (n >> 7, len + 1);
-        }
-        prefix[len] = n as u8;
-        len += 1;
-        let value: [u8; 32] = Sha256::digest(value).into();
-        let whole = len + key.len() + 33;
-        let mut bytes = [0; 256];
-        self.hash = if whole <= bytes.len() {
-            bytes[..len].copy_from_slice(&prefix[..len]);
-            bytes[len..len + key.len()].copy_from_slice(key);
-            bytes[whole - 33] = 32;
-            bytes[whole - 32..whole].copy_from_slice(&value);
-            Sha256::digest(&bytes[..whole]).into()
-        } else {
-            let hash = Sha256::new().chain_update(&prefix[..len]).chain_update(key);
-            hash.chain_update([32]).chain_update(value).finalize().into()
-        };
-        self.dirty = false;
     }
 }
 

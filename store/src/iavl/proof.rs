@@ -4,7 +4,9 @@
 //! The SDK's layout stores some empty values: their proofs are the SDK's bytes all the same, and cannot be verified.
 use super::Tree;
 use super::arena::Arena;
+use super::hash;
 use super::node::{Node, head};
+use super::sha::Message;
 use ics23::commitment_proof::Proof;
 use ics23::{CommitmentProof, ExistenceProof, HashOp, InnerOp, LeafOp, LengthOp, NonExistenceProof};
 
@@ -94,9 +96,9 @@ fn edge(arena: &Arena, mut id: u32, greatest: bool) -> Vec<u8> {
 }
 
 fn prefix(node: &Node) -> Vec<u8> {
-    let mut bytes = [0; 96];
-    let len = node.prefix(&mut bytes);
-    bytes[..len].to_vec()
+    let mut message = Message::new();
+    hash::prefix(node, &mut message);
+    message.bytes().to_vec()
 }
 
 fn step(arena: &Arena, node: &Node, goes_left: bool) -> InnerOp {

@@ -1,0 +1,215 @@
+//! A hash table that grows bucket by bucket and is read without a lock: leaves by their key's hash.
+//!
+//! Linear hashing (Litwin 1980): of `n` buckets, a hash's lowest bits pick one; adding a bucket divides the entries of
+//! one other, so no growth takes longer than the last. A bucket is a cache line of seven entries and a link to a bucket
+//! more, for what does not fit.
+//!
+//! One writer at a time. Readers take no lock: while an entry moves they may miss it, so a miss counts only where
+//! nothing was being written ([`Table::quiet`]), and what they find may be gone already: they look at the leaf itself.
+use super::arena::NIL;
+use super::chunks::Chunks;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU32, AtomicU64, fence};
+
+/// Buckets are split when they hold more than so many entries on the average: few then need a bucket more, and an entry
+/// takes 13 bytes with everything.
+const FULL: u64 = 5;
+/// Where a bucket links to the one more.
+const LINK: usize = 7;
+/// Set in every entry; then 35 bits of the hash, then 28 of the leaf.
+const USED: u64 = 1 << 63;
+const ID_BITS: u32 = 28;
+const IDS: u64 = (1 << ID_BITS) - 1;
+/// Buckets, and as many more: far beyond the nodes there can be.
+const MAX_BUCKETS: u64 = 1 << 27;
+
+pub(super) struct Table {
+    buckets: Chunks<8, MAX_BUCKETS>,
+    /// Those linked to.
+    more: Chunks<8, MAX_BUCKETS>,
+    count: AtomicU32,
+    /// How often writing began and ended; odd while it goes on.
+    writes: AtomicU64,
+    /// What the newest writing made it hold; 0 before the first.
+    at: AtomicU64,
+}
+
+/// What only the writer looks at.
+#[derive(Default)]
+pub(super) struct Writer {
+    entries: u64,
+    more: u32,
+    free: Vec<u32>,
+}
+
+type Bucket = [AtomicU64; 8];
+
+fn entry(hash: u64, id: u32) -> u64 {
+    USED | hash << ID_BITS | u64::from(id)
+}
+
+fn id(entry: u64) -> u32 {
+    (entry & IDS) as u32
+}
+
+/// Which of `count` buckets a hash or an entry's part of it belongs to.
+fn place(hash: u64, count: u32) -> u32 {
+    let mask = count.next_power_of_two() - 1;
+    let at = hash as u32 & mask;
+    if at < count { at } else { at & mask >> 1 }
+}
+
+impl Table {
+    pub(super) fn new() -> Self {
+        let table = Self {
+            buckets: Chunks::new(),
+            more: Chunks::new(),
+            count: AtomicU32::new(1),
+            writes: AtomicU64::new(0),
+            at: AtomicU64::new(0),
+        };
+        table.buckets.grow(0);
+        table
+    }
+    /// Of which publication the table is, at least.
+    pub(super) fn at(&self) -> u64 {
+        self.at.load(Acquire)
+    }
+    /// A stamp of the table while nothing is written and it is of publication `at`: a miss between two equal ones is
+    /// one.
+    pub(super) fn quiet(&self, at: u64) -> Option<u64> {
+        fence(Acquire);
+        let writes = self.writes.load(Acquire);
+        (writes.is_multiple_of(2) && self.at.load(Acquire) == at).then_some(writes)
+    }
+    /// Asks memory for the bucket that will be read soon.
+    pub(super) fn touch(&self, hash: u64) -> u64 {
+        self.bucket(hash)[LINK].load(Relaxed)
+    }
+    fn bucket(&self, hash: u64) -> &Bucket {
+        self.buckets.get(place(hash, self.count.load(Acquire)))
+    }
+    fn next(&self, bucket: &Bucket) -> Option<&Bucket> {
+        match bucket[LINK].load(Acquire) {
+            0 => None,
+            link => Some(self.more.get(link as u32 - 1)),
+        }
+    }
+    /// The first leaf under `hash` that `is` takes for its own, and is still there after that.
+    pub(super) fn find(&self, hash: u64, is: impl Fn(u32) -> bool) -> Option<u32> {
+        let want = entry(hash, 0);
+        let mut bucket = Some(self.bucket(hash));
+        while let Some(entries) = bucket {
+            let mut same = 0_u32;
+            for (i, word) in entries[..LINK].iter().enumerate() {
+                same |= u32::from(word.load(Relaxed) & !IDS == want) << i;
+            }
+            // What the entry's leaf was written with is seen.
+            fence(Acquire);
+            while same > 0 {
+                let word = &entries[same.trailing_zeros() as usize];
+                let found = word.load(Acquire);
+                if found & !IDS == want && is(id(found)) {
+                    fence(Acquire);
+                    if word.load(Relaxed) == found {
+                        return Some(id(found));
+                    }
+                }
+                same &= same - 1;
+            }
+            bucket = self.next(entries);
+        }
+        None
+    }
+    /// Begins writing.
+    pub(super) fn begin(&self) {
+        self.writes.fetch_add(1, Relaxed);
+        fence(Release);
+    }
+    /// Ends writing: the table is of publication `at`.
+    pub(super) fn end(&self, at: u64) {
+        self.at.store(at, Release);
+        self.writes.fetch_add(1, Release);
+    }
+    /// Puts `new` in the place of `old`; either may be `NIL`.
+    pub(super) fn change(&self, writer: &mut Writer, hash: u64, old: u32, new: u32) {
+        if old == NIL {
+            if new != NIL {
+                self.insert(writer, entry(hash, new));
+                writer.entries += 1;
+                self.split(writer);
+            }
+            return;
+        }
+        let want = entry(hash, old);
+        let mut bucket = Some(self.bucket(hash));
+        while let Some(entries) = bucket {
+            if let Some(word) = entries[..LINK].iter().find(|word| word.load(Relaxed) == want) {
+                let new = if new == NIL { 0 } else { entry(hash, new) };
+                word.store(new, Release);
+                writer.entries -= u64::from(new == 0);
+                return;
+            }
+            bucket = self.next(entries);
+        }
+        debug_assert!(false, "the version before had leaf {old}");
+    }
+    /// Makes room for `entries` in an empty table.
+    pub(super) fn reserve(&self, entries: u64) {
+        let count = entries.div_ceil(FULL).clamp(1, MAX_BUCKETS) as u32;
+        const STEP: usize = 1 << 10;
+        (0..count).step_by(STEP).for_each(|at| self.buckets.grow(at));
+        self.buckets.grow(count - 1);
+        self.count.store(count, Release);
+    }
+    fn insert(&self, writer: &mut Writer, entry: u64) {
+        let mut entries = self.bucket(entry >> ID_BITS);
+        loop {
+            if let Some(word) = entries[..LINK].iter().find(|word| word.load(Relaxed) == 0) {
+                return word.store(entry, Release);
+            }
+            match self.next(entries) {
+                Some(next) => entries = next,
+                None => break,
+            }
+        }
+        let at = writer.free.pop().unwrap_or_else(|| {
+            self.more.grow(writer.more);
+            writer.more += 1;
+            writer.more - 1
+        });
+        self.more.get(at)[0].store(entry, Release);
+        entries[LINK].store(u64::from(at) + 1, Release);
+    }
+    /// Adds a bucket where there are too few.
+    fn split(&self, writer: &mut Writer) {
+        let count = self.count.load(Relaxed);
+        if writer.entries <= u64::from(count) * FULL || u64::from(count) == MAX_BUCKETS {
+            return;
+        }
+        self.buckets.grow(count);
+        let from = place(count.into(), count);
+        self.count.store(count + 1, Release);
+        // All entries are taken out, then put where they belong: readers who miss one walk the tree.
+        let mut out = Vec::new();
+        let first = self.buckets.get(from);
+        let mut bucket = Some(first);
+        while let Some(entries) = bucket {
+            out.extend(entries[..LINK].iter().map(|word| word.swap(0, Release)));
+            bucket = self.next(entries);
+            let link = entries[LINK].swap(0, Release);
+            if link > 0 {
+                writer.free.push(link as u32 - 1);
+            }
+        }
+        for entry in out {
+            if entry > 0 {
+                self.insert(writer, entry);
+            }
+        }
+    }
+    /// Bytes of memory.
+    pub(super) fn bytes(&self, writer: &Writer) -> u64 {
+        (u64::from(self.count.load(Relaxed)) + u64::from(writer.more)) * 64
+    }
+}
