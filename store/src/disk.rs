@@ -20,7 +20,7 @@ use crate::history::History;
 use crate::journal::Journal;
 use crate::open::{Opened, chained, failed, load, lock, sync_folders};
 use crate::points::Point;
-use crate::record::{Digest, Part, decode_index};
+use crate::record::{Digest, Kind, Part, decode_index};
 use crate::snapshot::Snapshots;
 use crate::versions::Versions;
 use crate::writer::{Behind, Disk, Published, Recent, Writer};
@@ -243,6 +243,9 @@ impl CommitStore for DiskStore {
         self.disk.poisoned()?;
         self.versions.check(&staged)?;
         let version = staged.version();
+        if self.latest().height == 0 {
+            self.drop_checkpoints()?;
+        }
         if let Some(behind) = &self.behind {
             behind.wait_for_room(&self.disk)?;
             self.publish(&staged, &record);
@@ -276,6 +279,9 @@ impl CommitStore for DiskStore {
         let Some((meta, _)) = self.disk.journal.meta(height)? else {
             return Ok(None);
         };
+        if meta.kind == Kind::Seed {
+            return Ok(None);
+        }
         Ok(Some(self.disk.journal.read(&meta, Part::Body)?.into()))
     }
     fn find(&self, key: &[u8]) -> Result<Option<Bytes>> {

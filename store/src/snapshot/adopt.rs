@@ -116,7 +116,7 @@ impl DiskStore {
         }
         Ok(version)
     }
-    /// Makes the store one without versions, and drops checkpoints that a kill left behind.
+    /// Makes the store one without versions.
     fn unmake(&self) -> Result<()> {
         if self.disk.journal.bounds()?.is_some() {
             // The note first: a journal that ends before it is refused.
@@ -125,6 +125,10 @@ impl DiskStore {
                 .poison(self.disk.journal.remove(Table::Meta, &[], None, &mut || ()))?;
             self.disk.poison(self.disk.journal.sync())?;
         }
+        self.drop_checkpoints()
+    }
+    /// Drops checkpoints of a store without versions: a kill left them behind, and they are in the way of others.
+    pub(crate) fn drop_checkpoints(&self) -> Result<()> {
         for (_, path) in checkpoint::list(&self.disk.checkpoints)? {
             fs::remove_file(&path).map_err(|e| failed(&path, &e))?;
         }
