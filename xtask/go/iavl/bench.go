@@ -1,4 +1,4 @@
-// The loads of `cargo xtask bench store`. store/examples/bench makes the same keys, values and blocks.
+// The loads of `cargo xtask bench store`. store/examples/figures makes the same keys, values and blocks.
 package main
 
 import (
@@ -60,6 +60,13 @@ func mix(r *splitMix, keys, count uint64, top *uint64) changes {
 	return block
 }
 
+func sum(times []float64) (all float64) {
+	for _, time := range times {
+		all += time
+	}
+	return all
+}
+
 // timed runs f and gives how many milliseconds it took.
 func timed(f func() error) (float64, error) {
 	start := time.Now()
@@ -67,16 +74,13 @@ func timed(f func() error) (float64, error) {
 	return float64(time.Since(start).Nanoseconds()) / 1e6, err
 }
 
-// quantiles prints the median and the 95th percentile.
-func quantiles(name string, times []float64) error {
+// quantiles prints the median, the 95th percentile and the least of times in milliseconds.
+func quantiles(name string, times []float64) {
 	sort.Float64s(times)
-	if len(times) == 0 {
-		return nil
-	}
-	if err := tell(name+"_p50_ms", times[(len(times)-1)*50/100]); err != nil {
-		return err
-	}
-	return tell(name+"_p95_ms", times[(len(times)-1)*95/100])
+	at := func(percent int) float64 { return times[max(1, (len(times)*percent+99)/100)-1] }
+	tell(name+"_p50_ms", at(50))
+	tell(name+"_p95_ms", at(95))
+	tell(name+"_least_ms", at(0))
 }
 
 // run measures one bench.
@@ -117,7 +121,7 @@ func (r *run) blocks(phase string, count uint64, next func() changes) error {
 	if count == 0 {
 		return nil
 	}
-	before, live, logical := written(), uint64(0), 0
+	before, logical, keys, spent := written(), 0, 0, 0.0
 	live, err := size(r.dir)
 	if err != nil {
 		return err
@@ -128,10 +132,13 @@ func (r *run) blocks(phase string, count uint64, next func() changes) error {
 		for key, value := range block {
 			logical += len(key) + len(value)
 		}
+		keys += len(block)
+		start := cpu()
 		stage, commit, err := r.block(phase, block)
 		if err != nil {
 			return err
 		}
+		spent += cpu() - start
 		stages, commits, wholes = append(stages, stage), append(commits, commit), append(wholes, stage+commit)
 	}
 	after, err := size(r.dir)
@@ -139,16 +146,13 @@ func (r *run) blocks(phase string, count uint64, next func() changes) error {
 		return err
 	}
 	each := func(bytes uint64) float64 { return float64(bytes) / float64(count) }
-	for _, of := range []struct {
-		name  string
-		times []float64
-	}{{"_stage", stages}, {"_commit", commits}, {"_whole", wholes}} {
-		if err := quantiles(phase+of.name, of.times); err != nil {
-			return err
-		}
-	}
+	quantiles(phase+"_stage", stages)
+	quantiles(phase+"_commit", commits)
+	quantiles(phase+"_whole", wholes)
+	tell(phase+"_keys_s", float64(keys)/sum(wholes)*1e3)
+	tell(phase+"_cpu_ms", spent/float64(count))
 	tell(phase+"_logical_bytes", each(uint64(logical)))
-	tell(phase+"_live_bytes", float64(int64(after)-int64(live))/float64(count))
+	tell(phase+"_live_bytes", (float64(after)-float64(live))/float64(count))
 	return tell(phase+"_written_bytes", each(written()-before))
 }
 

@@ -3,7 +3,7 @@
 // Reading order: random.go makes keys and blocks from a seed; roots.go prints what tree they give; bench.go measures,
 // with the database that database.go opens and what system.go asks of the operating system.
 //
-// Every line of output is a JSON object. store/tests/go_roots.rs and store/examples/bench make the same keys, values
+// Every line of output is a JSON object. store/tests/go_roots.rs and store/examples/figures make the same keys, values
 // and blocks from the same seeds, so that the roots can be compared.
 package main
 
