@@ -1,5 +1,6 @@
-//! `cargo xtask bench …`: figures of a real node, for people. Never a limit in a test.
+//! `cargo xtask bench …`: figures for people. Never a limit in a test.
 mod abci;
+mod store;
 mod release;
 mod http;
 mod node;
@@ -12,11 +13,13 @@ use std::path::Path;
 pub(crate) enum Bench {
     /// How long a synchronous `abci_query` takes through CometBFT.
     Abci(abci::Args),
+    Store(store::Args),
 }
 
 /// Measures.
 pub(crate) fn run(root: &Path, bench: &Bench) -> Result<()> {
     match bench {
         Bench::Abci(args) => abci::run(root, args),
+        Bench::Store(args) => store::run(root, args),
     }
 }
