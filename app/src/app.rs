@@ -6,6 +6,7 @@ use crate::block::{self, BlockOutcome, Machine};
 use crate::cache::Cache;
 use crate::chain::{self, BlockParts, ChainInfo};
 use crate::check::Checks;
+use crate::explain::REMEMBERED;
 use crate::modules::Modules;
 use crate::read::{head_time, index};
 use crate::receipt::TxOutput;
@@ -13,12 +14,14 @@ use crate::record::{StoredBlock, StoredTx};
 use crate::tx::{Decoder, Rules};
 use crate::view::StateView;
 use arc_swap::ArcSwapOption;
+use executor::Stats;
 use module::{BlockContext, GenesisContext, ValidatorUpdate};
 use parking_lot::Mutex;
 use state::{
     AppHash, BlockRecord, CommitStore, EMPTY_ROOT, EmptyState, MemoryState, Op, Overlay, StateError,
     StateScan, Version, WriteSet,
 };
+use std::collections::VecDeque;
 use std::sync::Arc;
 use types::Bytes;
 
@@ -42,6 +45,7 @@ struct Pending<S: CommitStore> {
     height: u64,
     staged: S::Staged,
     block: StoredBlock,
+    stats: Stats,
 }
 
 /// The application. Share it in an `Arc`: every method takes `&self`.
@@ -57,6 +61,8 @@ pub struct App<S: CommitStore> {
     pending: Mutex<Option<Pending<S>>>,
     pub(crate) checks: Mutex<Checks<S::Snapshot>>,
     pub(crate) blocks: Mutex<Cache<u64, Arc<StoredBlock>>>,
+    /// How the newest blocks' execution went, oldest first.
+    pub(crate) stats: Mutex<VecDeque<(u64, Stats)>>,
 }
 
 impl<S: CommitStore> std::fmt::Debug for App<S> {
@@ -83,6 +89,7 @@ impl<S: CommitStore> App<S> {
             pending: Mutex::new(None),
             checks: Mutex::new(Checks::default()),
             blocks: Mutex::new(Cache::new(BLOCKS_REMEMBERED, BLOCK_BYTES_REMEMBERED)),
+            stats: Mutex::default(),
             store,
         };
         let version = app.store.durable()?;
@@ -207,6 +214,7 @@ impl<S: CommitStore> App<S> {
             height: block.height,
             staged,
             block: stored,
+            stats,
         });
         Ok(Finalized {
             results,
@@ -223,6 +231,7 @@ impl<S: CommitStore> App<S> {
             height,
             staged,
             block,
+            stats,
         }) = self.pending.lock().take()
         else {
             return Err(AppError::Order("commit without a finalized block".into()));
@@ -234,6 +243,7 @@ impl<S: CommitStore> App<S> {
         let size = record.body.len();
         let version = self.store.commit(staged, record)?;
         self.publish(version)?;
+        self.remember(height, stats);
         self.checks
             .lock()
             .included(block.txs.iter().filter_map(|t| t.evm.as_ref().map(|e| e.hash)));
@@ -242,6 +252,13 @@ impl<S: CommitStore> App<S> {
             version,
             retain_height: 0,
         })
+    }
+
+    fn remember(&self, height: u64, stats: Stats) {
+        let mut remembered = self.stats.lock();
+        remembered.push_back((height, stats));
+        let surplus = remembered.len().saturating_sub(REMEMBERED);
+        remembered.drain(..surplus);
     }
 
     /// ABCI `CheckTx`.

@@ -16,17 +16,17 @@ use crate::receipt::TxOutput;
 use crate::settle::{Arrivals, Totals};
 use crate::tx::{Decoder, Rules};
 use alloy_consensus::Header;
-use executor::{AnyExecutor, BlockInput, DeferredKeys, Executed, Executor as _, Stats};
+use executor::{AnyExecutor, BlockInput, DeferredKeys, Executed, Executor, Stats};
 use module::{BlockContext, HookContext, ValidatorUpdate};
 use rayon::prelude::*;
 use state::{AppHash, Layered, Op, Overlay, StateError, StateRead, StateScan, Value, WriteSet};
 use types::{Address, B256, Event, U256, keccak256};
 
 /// What a block is executed with.
-pub(crate) struct Machine<'a> {
+pub(crate) struct Machine<'a, E = AnyExecutor> {
     pub(crate) info: &'a ChainInfo,
     pub(crate) modules: &'a Modules,
-    pub(crate) executor: &'a AnyExecutor,
+    pub(crate) executor: &'a E,
     pub(crate) decoder: &'a Decoder,
 }
 
@@ -89,8 +89,8 @@ pub(crate) fn deferred_keys(info: &ChainInfo) -> DeferredKeys {
 }
 
 /// Runs `block` over `base`.
-pub(crate) fn execute(
-    machine: &Machine<'_>,
+pub(crate) fn execute<E: Executor>(
+    machine: &Machine<'_, E>,
     base: &(dyn StateScan + Sync),
     ctx: BlockContext,
     block: &Block,
@@ -172,8 +172,8 @@ enum Phase {
     End,
 }
 
-fn hooks(
-    machine: &Machine<'_>,
+fn hooks<E>(
+    machine: &Machine<'_, E>,
     base: &(dyn StateScan + Sync),
     writes: WriteSet,
     block: &BlockContext,

@@ -1,8 +1,8 @@
 //! Turn blocks into state: decode, check, execute, hash, commit.
 //!
 //! Reading order: `block.rs` is a block from begin to end; `tx.rs` reads transactions; `job.rs` runs one; `settle.rs`
-//! does what depends on order; `check.rs`, `proposal.rs`, `query.rs` and `read.rs` work beside it on snapshots; [`App`]
-//! ties them to a store.
+//! does what depends on order; `check.rs`, `proposal.rs`, `query.rs` and `read.rs` work beside it on snapshots; [`explain`]
+//! tells how parallel a block was and why; [`App`] ties them to a store.
 
 mod api;
 mod app;
@@ -18,6 +18,7 @@ mod check;
 mod proposal;
 mod query;
 mod read;
+pub mod explain;
 mod record;
 pub mod genesis;
 mod modules;

@@ -2,6 +2,7 @@
 
 mod context;
 mod error;
+mod key_name;
 mod message;
 mod page;
 mod strict;
@@ -10,6 +11,7 @@ pub use context::{
     BlockContext, GenesisContext, HookContext, QueryContext, TxContext, ValidatorUpdate, Vote,
 };
 pub use error::{Error, Result, codes};
+pub use key_name::KeyName;
 pub use message::{Message, Module, Response};
 pub use page::{PAGE_LIMIT, WALK_LIMIT, paginate};
 pub use state::Access;

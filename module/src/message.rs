@@ -56,6 +56,10 @@ pub trait Module: Debug + Send + Sync + 'static {
     fn end_block(&self, _ctx: &mut HookContext<'_>) -> Result<()> {
         Ok(())
     }
+    /// What one of its keys holds, for people; `None` where there is no name for it.
+    fn key_name(&self, _key: &state::Key) -> Option<crate::KeyName> {
+        None
+    }
     /// The state as a genesis section that `init_genesis` reads back.
     fn export_genesis(&self, ctx: &QueryContext<'_>) -> Result<serde_json::Value>;
 }

@@ -2,7 +2,7 @@
 use crate::{Account, STORE, account, genesis, module_address, numbers, query};
 use module::{Error, GenesisContext, Message, Module, QueryContext, Result, codes};
 use state::{StateWrite, StoreId};
-use types::ChainConfig;
+use types::{Address, ChainConfig};
 
 /// A module's account: its name and what it may do (`minter`, `burner`, `staking`).
 pub type ModuleAccountSpec = (&'static str, &'static [&'static str]);
@@ -64,6 +64,11 @@ impl Module for Auth {
     }
     fn stores(&self) -> &'static [StoreId] {
         &[STORE]
+    }
+    fn key_name(&self, key: &state::Key) -> Option<module::KeyName> {
+        let (kind, body) = key.bytes().split_first()?;
+        let who = Address::try_from(body).ok()?;
+        (*kind == 1).then(|| module::KeyName::of("account", who, "sequence and public key"))
     }
     fn decode(&self, _type_url: &str, _value: &[u8]) -> Option<Result<Box<dyn Message>>> {
         // MsgUpdateParams is governance's: there is nobody who could sign it.

@@ -35,6 +35,14 @@ impl Module for Bank {
     fn stores(&self) -> &'static [StoreId] {
         &[STORE]
     }
+    fn key_name(&self, key: &state::Key) -> Option<module::KeyName> {
+        if let Some((who, denom)) = crate::balance::parse_balance_key(key) {
+            return Some(module::KeyName::of("balance", who, denom));
+        }
+        let denom = key.bytes().strip_prefix(&[0])?;
+        let denom = std::str::from_utf8(denom).ok()?;
+        Some(module::KeyName::shared("supply", denom))
+    }
     fn decode(&self, type_url: &str, value: &[u8]) -> Option<Result<Box<dyn Message>>> {
         let blocked = self.blocked.clone();
         match type_url {

@@ -1,4 +1,5 @@
 //! Where the EVM keeps what neither auth nor bank has: code, code hashes, storage (cosmos/evm x/vm/types/key.go).
+use ::module::KeyName;
 use revm::primitives::KECCAK_EMPTY;
 use state::{Control, Key, KeyRange, StateError, StateRead, StateScan, StoreId, Value};
 use types::{Address, B256, U256};
@@ -43,6 +44,24 @@ pub fn epoch_key(who: &Address) -> Key {
 /// account is no account.
 pub fn empty_key(who: &Address) -> Key {
     Key::new(STORE, &[&[6], who.as_slice()])
+}
+
+/// What a key of the store holds, for people.
+pub(crate) fn key_name(key: &Key) -> Option<KeyName> {
+    let (kind, body) = key.bytes().split_first()?;
+    let who = |body: &[u8]| Some(Address::from_slice(body.get(..20)?));
+    Some(match kind {
+        1 => KeyName::shared("code", format!("{}", B256::try_from(body).ok()?)),
+        2 => {
+            let slot = U256::try_from_be_slice(body.get(20..52)?)?;
+            KeyName::of("storage", who(body)?, format!("{slot:#x}"))
+        }
+        3 => KeyName::shared("parameters", ""),
+        4 => KeyName::of("code hash", who(body)?, ""),
+        5 => KeyName::of("storage wipes", who(body)?, ""),
+        6 => KeyName::of("empty account", who(body)?, ""),
+        _ => return None,
+    })
 }
 
 fn corrupt(key: Key, why: impl Into<String>) -> StateError {

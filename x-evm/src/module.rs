@@ -87,6 +87,10 @@ impl Module for Evm {
         &[crate::keys::STORE]
     }
 
+    fn key_name(&self, key: &state::Key) -> Option<::module::KeyName> {
+        crate::keys::key_name(key)
+    }
+
     fn decode(&self, type_url: &str, _value: &[u8]) -> Option<Result<Box<dyn Message>>> {
         // The app unwraps the one envelope that is allowed before it asks modules.
         (type_url == envelope::MSG_TYPE).then(|| {

@@ -35,6 +35,50 @@ const TOUCHED: u8 = 0xf0;
 /// Ours: unbonding entries that wait for their id. Read and deleted at end block.
 const FRESH: u8 = 0xf1;
 
+/// What a key of the store holds, for people. Of keys with addresses the first one is named; others follow in the detail.
+pub(crate) fn key_name(key: &Key) -> Option<module::KeyName> {
+    let (tag, body) = key.bytes().split_first()?;
+    let kind = match *tag {
+        LAST_POWER => "last power",
+        LAST_TOTAL_POWER => "last total power",
+        VALIDATOR => "validator",
+        BY_CONSENSUS => "validator by consensus address",
+        BY_POWER => "validator by power",
+        DELEGATION => "delegation",
+        UNBONDING => "unbonding",
+        UNBONDING_BY_VALIDATOR => "unbonding by validator",
+        REDELEGATION => "redelegation",
+        REDELEGATION_BY_SOURCE => "redelegation by source",
+        REDELEGATION_BY_TARGET => "redelegation by target",
+        UNBONDING_ID => "unbonding id",
+        UNBONDING_INDEX => "unbonding by id",
+        UNBONDING_TYPE => "unbonding type",
+        UNBONDING_QUEUE => "unbonding queue",
+        REDELEGATION_QUEUE => "redelegation queue",
+        VALIDATOR_QUEUE => "validator queue",
+        HISTORICAL => "historical info",
+        PARAMS => "parameters",
+        UPDATES => "validator updates",
+        DELEGATION_BY_VALIDATOR => "delegation by validator",
+        TOUCHED => "touched validators",
+        FRESH => "fresh unbondings",
+        _ => return None,
+    };
+    let mut who = Vec::new();
+    let mut rest = body;
+    while let Some((20, tail)) = rest.split_first()
+        && let Some((address, tail)) = tail.split_at_checked(20)
+    {
+        who.push(Address::from_slice(address));
+        rest = tail;
+    }
+    let others = who.iter().skip(1).map(Address::to_string).collect::<Vec<_>>().join(" ");
+    Some(match who.first() {
+        Some(first) => module::KeyName::of(kind, *first, others),
+        None => module::KeyName::shared(kind, ""),
+    })
+}
+
 fn key(parts: &[&[u8]]) -> Key {
     Key::new(STORE, parts)
 }

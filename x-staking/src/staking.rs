@@ -40,6 +40,9 @@ impl Module for Staking {
     fn stores(&self) -> &'static [StoreId] {
         &[keys::STORE]
     }
+    fn key_name(&self, key: &state::Key) -> Option<module::KeyName> {
+        keys::key_name(key)
+    }
     fn decode(&self, type_url: &str, value: &[u8]) -> Option<Result<Box<dyn Message>>> {
         msg::decode(type_url, value, &self.hooks)
     }
