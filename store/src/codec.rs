@@ -35,6 +35,10 @@ impl<'a> Reader<'a> {
         self.rest = rest;
         Ok(head)
     }
+    /// All that is left.
+    pub(crate) fn take_rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.rest)
+    }
     pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], StoreError> {
         Ok(self.take(N)?.try_into().expect("as long as asked"))
     }

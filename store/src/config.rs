@@ -39,6 +39,14 @@ pub struct Config {
     /// Bytes of keys, values and nodes that a snapshot or a state file from outside may have at most. They are held in
     /// RAM before it is known whether they are the chain's.
     pub restore_bytes: u64,
+    /// Whether flat history is kept, from which state at heights that left RAM is read. Without, such a height's trees are
+    /// rebuilt from a checkpoint and the journal.
+    pub history: bool,
+    /// Pages of flat history may take so many bytes of RAM.
+    pub history_cache: usize,
+    /// So many heights of flat history are kept in memory before they become a file; the journal has them until then. 0
+    /// counts as 1.
+    pub history_tail: u64,
     /// When a commit returns.
     pub commit: Commit,
     /// Which database keeps the journal.
@@ -60,6 +68,9 @@ impl Config {
             snapshot_interval: 0,
             snapshots: 2,
             restore_bytes: 16 << 30,
+            history: true,
+            history_cache: 64 << 20,
+            history_tail: 256,
             commit: Commit::Sync,
             database: Database::Sled,
             points: Points::default(),

@@ -15,6 +15,7 @@
 //! A failure in 2 or 4 poisons the store: what reached the disk is unknown until it is opened again.
 //!
 //! How a store is opened again stands in `open.rs`.
+use crate::flat::{FlatHistory, HistoryStats, Threads};
 use crate::head::Head;
 use crate::history::History;
 use crate::journal::Journal;
@@ -24,7 +25,7 @@ use crate::record::{Digest, Kind, Part, decode_index};
 use crate::snapshot::Snapshots;
 use crate::versions::Versions;
 use crate::writer::{Behind, Disk, Published, Recent, Writer};
-use crate::{Commit, Config, Frozen, Staged, checkpoint};
+use crate::{Commit, Config, Frozen, Staged, View, checkpoint};
 use parking_lot::{Mutex, RwLock};
 use state::{AppHash, BlockRecord, Bytes, ChangeSet, CommitStore, Key, Proven, StoreError, Version};
 use std::fs::{self, File};
@@ -46,6 +47,8 @@ pub struct DiskStore {
     /// The first height; 0 before the first commit.
     pub(crate) first: RwLock<u64>,
     history: History,
+    /// What keeps flat history.
+    flat: Option<Threads>,
     pub(crate) snapshots: Snapshots,
     /// Dropped last: the folder is ours until the journal is closed.
     _lock: File,
@@ -112,6 +115,11 @@ impl DiskStore {
             checkpoint: None,
             failed: None,
         };
+        let flat = if config.history {
+            Some(Arc::new(FlatHistory::open(home, &config, &journal)?))
+        } else {
+            None
+        };
         let disk = Arc::new(Disk {
             journal,
             head,
@@ -120,7 +128,12 @@ impl DiskStore {
             recent: RwLock::new(recent),
             writer: Mutex::new(writer),
             poison: RwLock::new(None),
+            flat,
         });
+        let flat = match &disk.flat {
+            Some(flat) => Some(Threads::start(&disk, flat, versions.head())?),
+            None => None,
+        };
         let behind = match config.commit {
             Commit::Sync => None,
             Commit::Async => Some(Behind::start(Arc::clone(&disk), versions.latest())?),
@@ -133,6 +146,7 @@ impl DiskStore {
             commit: Mutex::new(()),
             first: RwLock::new(first),
             history: History::default(),
+            flat,
             snapshots,
             _lock: lock,
         })
@@ -169,6 +183,49 @@ impl DiskStore {
         Ok(last - first + 1)
     }
 
+    /// The trees of a height: those in RAM, else rebuilt from the nearest checkpoint and the journal, which may take as
+    /// much time and memory as opening does.
+    pub fn frozen(&self, height: u64) -> Result<Frozen> {
+        if let Some(frozen) = self.versions.get(height) {
+            return Ok(frozen);
+        }
+        self.check_kept(height)?;
+        // It left the ring, but may not be in the journal yet.
+        self.catch_up()?;
+        let rebuilt = self
+            .history
+            .get(height, &self.disk.journal, &self.disk.checkpoints, &self.config);
+        rebuilt.map_err(|e| match (e, self.disk.flat.as_ref().map(|history| history.troubles())) {
+            (StoreError::Corrupt(why), Some(troubles)) if !troubles.is_empty() => {
+                StoreError::Corrupt(format!("{why}; {}", troubles.join("; ")))
+            }
+            (e, _) => e,
+        })
+    }
+
+    fn check_kept(&self, height: u64) -> Result<()> {
+        let (oldest, latest) = (self.oldest(), self.latest().height);
+        if (oldest..=latest).contains(&height) {
+            return Ok(());
+        }
+        Err(StoreError::NoVersion {
+            height,
+            oldest,
+            latest,
+        })
+    }
+
+    /// Waits until flat history has every durable height. Returns why it cannot, where it cannot.
+    pub fn history_settled(&self) -> Result<()> {
+        self.catch_up()?;
+        self.disk.flat.as_ref().map_or(Ok(()), |history| history.settled())
+    }
+
+    /// What flat history has; `None` where it is switched off.
+    pub fn history_stats(&self) -> Option<HistoryStats> {
+        self.disk.flat.as_ref().map(|history| history.stats())
+    }
+
     /// Waits for what is written behind.
     fn catch_up(&self) -> Result<()> {
         self.behind
@@ -194,12 +251,13 @@ impl DiskStore {
 impl Drop for DiskStore {
     fn drop(&mut self) {
         self.behind = None;
+        self.flat = None;
         self.disk.writer.lock().reap(true);
     }
 }
 
 impl CommitStore for DiskStore {
-    type Snapshot = Frozen;
+    type Snapshot = View;
     type Staged = Staged;
 
     fn latest(&self) -> Version {
@@ -217,22 +275,18 @@ impl CommitStore for DiskStore {
     fn oldest(&self) -> u64 {
         *self.first.read()
     }
-    fn snapshot(&self, height: u64) -> Result<Frozen> {
+    fn snapshot(&self, height: u64) -> Result<View> {
         if let Some(frozen) = self.versions.get(height) {
-            return Ok(frozen);
+            return Ok(View::Tree(frozen));
         }
-        let (oldest, latest) = (self.oldest(), self.latest().height);
-        if height < oldest || height > latest {
-            return Err(StoreError::NoVersion {
-                height,
-                oldest,
-                latest,
-            });
+        self.check_kept(height)?;
+        if let Some(history) = &self.disk.flat
+            && let Some(flat) = history.at(height)?
+        {
+            return Ok(View::Flat(flat));
         }
-        // It left the ring, but may not be in the journal yet.
-        self.catch_up()?;
-        self.history
-            .get(height, &self.disk.journal, &self.disk.checkpoints, &self.config)
+        // History does not have it, or not yet.
+        self.frozen(height).map(View::Tree)
     }
     fn stage(&self, height: u64, changes: ChangeSet) -> Result<(AppHash, Staged)> {
         self.disk.poisoned()?;
@@ -293,6 +347,6 @@ impl CommitStore for DiskStore {
         Ok(self.disk.journal.find(key)?.map(|(_, value)| value))
     }
     fn prove(&self, height: u64, key: &Key) -> Result<Proven> {
-        self.snapshot(height)?.prove(key)
+        self.frozen(height)?.prove(key)
     }
 }

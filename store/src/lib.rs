@@ -20,6 +20,8 @@ mod journal;
 mod head;
 mod checkpoint;
 mod history;
+mod flat;
+mod view;
 mod writer;
 mod disk;
 mod snapshot;
@@ -28,6 +30,8 @@ pub mod vectors;
 
 pub use config::{Commit, Config};
 pub use disk::DiskStore;
+pub use flat::{Flat, HistoryStats, SegmentStats};
+pub use view::View;
 pub use frozen::Frozen;
 pub use memory::MemoryStore;
 pub use snapshot::StateFileError;

@@ -33,13 +33,21 @@ pub enum Point {
     RollbackStep,
     /// A rollback is done; the note of it is still there.
     RollbackDone,
+    /// A file of flat history is whole and synced.
+    HistoryWritten,
+    /// A file of flat history has its name; its folder is synced.
+    HistoryNamed,
+    /// A file of flat history counts, those it replaces do not, durably.
+    HistoryListed,
+    /// Files of flat history that do not count are gone.
+    HistoryDropped,
     /// A step of opening is done.
     OpenStep,
 }
 
 impl Point {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 19] = [
         Self::CommitBegun,
         Self::RecordWritten,
         Self::JournalSynced,
@@ -54,6 +62,10 @@ impl Point {
         Self::RollbackNoted,
         Self::RollbackStep,
         Self::RollbackDone,
+        Self::HistoryWritten,
+        Self::HistoryNamed,
+        Self::HistoryListed,
+        Self::HistoryDropped,
         Self::OpenStep,
     ];
 }

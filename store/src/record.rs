@@ -168,9 +168,21 @@ pub(crate) fn encode_changes(changes: &ChangeSet) -> Vec<u8> {
 }
 
 pub(crate) fn decode_changes(bytes: &[u8], height: u64) -> Result<ChangeSet, StoreError> {
+    let mut changes = ChangeSet::new();
+    each_change(bytes, height, &mut |store, key, value| {
+        changes.insert(Key::new(store, &[key]), value.map(Value::copy_from_slice));
+    })?;
+    Ok(changes)
+}
+
+/// Calls `visit` with each change, in their order; `None` removes.
+pub(crate) fn each_change(
+    bytes: &[u8],
+    height: u64,
+    visit: &mut dyn FnMut(StoreId, &[u8], Option<&[u8]>),
+) -> Result<(), StoreError> {
     let what = format!("changes of height {height}");
     let mut reader = Reader::new(bytes, &what);
-    let mut changes = ChangeSet::new();
     while !reader.is_empty() {
         let name = std::str::from_utf8(reader.bytes()?).ok();
         let store = name
@@ -183,16 +195,12 @@ pub(crate) fn decode_changes(bytes: &[u8], height: u64) -> Result<ChangeSet, Sto
                 1 => true,
                 _ => return Err(reader.corrupt("bad tag")),
             };
-            let key = Key::new(store, &[reader.bytes()?]);
-            let value = if put {
-                Some(Value::copy_from_slice(reader.bytes()?))
-            } else {
-                None
-            };
-            changes.insert(key, value);
+            let key = reader.bytes()?;
+            let value = if put { Some(reader.bytes()?) } else { None };
+            visit(store, key, value);
         }
     }
-    Ok(changes)
+    Ok(())
 }
 
 pub(crate) fn encode_index(index: &[IndexEntry]) -> Vec<u8> {

@@ -1,4 +1,5 @@
 //! Writing heights to the disk: at once, or behind the commits by a thread with a bounded queue.
+use crate::flat::FlatHistory;
 use crate::head::Head;
 use crate::journal::Journal;
 use crate::multistore::commit_info;
@@ -33,6 +34,8 @@ pub(crate) struct Disk {
     /// Held while a height is written.
     pub(crate) writer: Mutex<Writer>,
     pub(crate) poison: RwLock<Option<String>>,
+    /// Follows what is durable.
+    pub(crate) flat: Option<Arc<FlatHistory>>,
 }
 
 /// The newest height and those that are not written, ascending. Each is published with its version.
@@ -112,6 +115,9 @@ impl Disk {
         self.config.points.at(Point::JournalSynced);
         self.poison(self.head.write(height, hash))?;
         self.config.points.at(Point::HeadWritten);
+        if let Some(flat) = &self.flat {
+            flat.durable(height);
+        }
         Ok(())
     }
     /// Makes a durable height's index entries look-ups in sled, and lets go of what stood in for them.

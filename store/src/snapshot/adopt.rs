@@ -118,6 +118,9 @@ impl DiskStore {
     }
     /// Makes the store one without versions.
     fn unmake(&self) -> Result<()> {
+        if let Some(history) = &self.disk.flat {
+            history.truncate(0)?;
+        }
         if self.disk.journal.bounds()?.is_some() {
             // The note first: a journal that ends before it is refused.
             self.disk.head.clear()?;

@@ -40,7 +40,7 @@ type Result<T> = std::result::Result<T, StateFileError>;
 impl DiskStore {
     /// Writes the version of `height`, any that is kept.
     pub fn export(&self, height: u64, out: &mut dyn Write) -> Result<Version> {
-        let frozen = self.snapshot(height)?;
+        let frozen = self.frozen(height)?;
         write(&frozen, out)?;
         out.flush()?;
         Ok(frozen.version())
