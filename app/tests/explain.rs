@@ -92,7 +92,7 @@ fn mixed_blocks_are_explained_exactly_and_every_conflict_has_a_name() {
     let mut node = Node::start(&genesis, 2);
     node.run(mix.setup());
     for _ in 0..4 {
-        node.run(mix.block(40, &Weights::default()));
+        node.run(mix.block(40, &Weights::ALL));
         let told = explain(&node);
         assert!(told.exact, "height {}", node.height);
         for conflict in &told.conflicts {
