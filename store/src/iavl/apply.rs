@@ -1,6 +1,6 @@
 //! A block's sorted changes, applied and hashed.
 use super::Tree;
-use super::arena::{Arena, NIL, Place};
+use super::arena::{Arena, NIL, Record};
 use super::hash::{WINDOW, hash_level};
 use super::index::Move;
 use super::node::{Node, head};
@@ -15,7 +15,7 @@ const TASK_CHANGES: usize = 512;
 struct Op<'a> {
     key: &'a [u8],
     head: u64,
-    value: Option<(Place, &'a [u8])>,
+    value: Option<(Record, &'a [u8])>,
     /// Inserts and removes of what is there, found on the way.
     structural: bool,
 }
@@ -37,8 +37,7 @@ impl Tree {
         let work = self.begin(version);
         let lens = changes
             .iter()
-            .filter_map(|(_, value)| value.as_ref())
-            .map(|v| v.len());
+            .filter_map(|(key, value)| Some((key.len(), value.as_ref()?.len())));
         let mut places = work.arena.reserve(lens).into_iter();
         let mut ops: Vec<Op<'_>> = changes
             .iter()
@@ -58,13 +57,13 @@ impl Tree {
         if work.root == NIL {
             ops.iter_mut().for_each(|op| op.structural = op.value.is_some());
         } else {
-            work.root = pass.update(&mut work.pool, work.root, &mut ops).0;
+            work.root = pass.update(&mut work.pool, work.root, &mut ops).new;
         }
         for op in ops.iter().filter(|op| op.structural) {
             match op.value {
-                Some((place, value)) => {
-                    work.arena.fill(place, value);
-                    work.set(op.key, place);
+                Some((record, value)) => {
+                    work.arena.fill(record, work.version, op.key, value);
+                    work.set(op.key, record);
                 }
                 None => work.remove(op.key),
             }
@@ -104,10 +103,28 @@ struct Visit {
     left: u32,
     right: u32,
     node: Node,
+    done: Done,
+}
+
+/// What became of a node.
+#[derive(Clone, Copy)]
+struct Done {
     /// What takes its place.
     new: u32,
     /// Whether structural changes come to it or below it.
     structural: bool,
+    /// Where the smallest key below lies now; `NIL` where that did not change.
+    first: u32,
+}
+
+impl Done {
+    fn unchanged(id: u32) -> Self {
+        Self {
+            new: id,
+            structural: false,
+            first: NIL,
+        }
+    }
 }
 
 impl Visit {
@@ -120,29 +137,27 @@ impl Visit {
             left: 0,
             right: 0,
             node: Node::default(),
-            new: id,
-            structural: false,
+            done: Done::unchanged(id),
         }
     }
 }
 
 impl Pass<'_> {
     /// Carries the updates among `ops` to their leaves below `id`, and hashes on the way back up what no structural
-    /// change will touch; the rest is left dirty. Returns what takes the subtree's place, and whether structural
-    /// changes come.
-    fn update(&self, pool: &mut Pool, id: u32, ops: &mut [Op<'_>]) -> (u32, bool) {
+    /// change will touch; the rest is left dirty.
+    fn update(&self, pool: &mut Pool, id: u32, ops: &mut [Op<'_>]) -> Done {
         let node = self.arena.node(id);
         if node.is_leaf() || ops.len() <= TASK_CHANGES {
             return self.task(pool, id, ops);
         }
         let split = ops.partition_point(|op| self.arena.goes_left(op.key, op.head, &node));
         let (low, high) = ops.split_at_mut(split);
-        let ((left, left_structural), (right, right_structural)) = if low.is_empty() {
-            ((node.left, false), self.update(pool, node.right, high))
+        let (left, right) = if low.is_empty() {
+            (Done::unchanged(node.left), self.update(pool, node.right, high))
         } else if high.is_empty() {
-            (self.update(pool, node.left, low), (node.right, false))
+            (self.update(pool, node.left, low), Done::unchanged(node.right))
         } else {
-            let mut other = Pool::default();
+            let mut other = pool.other();
             let both = rayon::join(
                 || self.update(pool, node.left, low),
                 || self.update(&mut other, node.right, high),
@@ -150,33 +165,42 @@ impl Pass<'_> {
             pool.merge(other);
             both
         };
-        let structural = left_structural || right_structural;
-        let new = self.renew(pool, id, &node, left, right);
-        if !structural && new != id {
-            hash_level(self.arena, &[new]);
+        let done = self.renew(pool, id, &node, left, right);
+        if !done.structural && done.new != id {
+            hash_level(self.arena, &[done.new]);
         }
-        (new, structural)
+        done
     }
 
     /// The node with these children, unhashed; itself where they are its own.
-    fn renew(&self, pool: &mut Pool, id: u32, node: &Node, left: u32, right: u32) -> u32 {
-        if (left, right) == (node.left, node.right) {
-            return id;
-        }
-        let new = Node {
-            left,
-            right,
-            version: self.version,
-            dirty: true,
-            ..*node
+    fn renew(&self, pool: &mut Pool, id: u32, node: &Node, left: Done, right: Done) -> Done {
+        let mut done = Done {
+            new: id,
+            structural: left.structural || right.structural,
+            first: left.first,
         };
-        pool.lose(id, node);
-        pool.add(self.arena, &new)
+        if (left.new, right.new) != (node.left, node.right) {
+            let new = Node {
+                left: left.new,
+                right: right.new,
+                key_at: if right.first == NIL {
+                    node.key_at
+                } else {
+                    right.first
+                },
+                version: self.version,
+                dirty: true,
+                ..*node
+            };
+            pool.lose(id, node);
+            done.new = pool.add(self.arena, &new);
+        }
+        done
     }
 
     /// Does the same level by level: first down, then up. Nodes of a level wait for memory together, and are hashed
     /// together (`hash.rs`).
-    fn task(&self, pool: &mut Pool, id: u32, ops: &mut [Op<'_>]) -> (u32, bool) {
+    fn task(&self, pool: &mut Pool, id: u32, ops: &mut [Op<'_>]) -> Done {
         let mut visits = vec![Visit::new(id, 0, ops.len())];
         let mut levels = Vec::new();
         let mut from = 0;
@@ -190,31 +214,28 @@ impl Pass<'_> {
             made.clear();
             for i in (from..to).rev() {
                 let below = |at: u32, child: u32| match at {
-                    0 => (child, false),
-                    at => (visits[at as usize].new, visits[at as usize].structural),
+                    0 => Done::unchanged(child),
+                    at => visits[at as usize].done,
                 };
                 let visit = &visits[i];
                 let node = &visit.node;
-                let (new, structural) = if node.is_leaf() {
+                let done = if node.is_leaf() {
                     let ops = &mut ops[visit.from as usize..visit.to as usize];
                     self.update_leaf(pool, visit.id, node, ops)
                 } else {
                     let (left, right) = (below(visit.left, node.left), below(visit.right, node.right));
-                    (
-                        self.renew(pool, visit.id, node, left.0, right.0),
-                        left.1 || right.1,
-                    )
+                    self.renew(pool, visit.id, node, left, right)
                 };
                 // A new leaf is complete, whatever comes beside it.
-                if new != visit.id && (!structural || node.is_leaf()) {
-                    made.push(new);
+                if done.new != visit.id && (!done.structural || node.is_leaf()) {
+                    made.push(done.new);
                 }
-                (visits[i].new, visits[i].structural) = (new, structural);
+                visits[i].done = done;
             }
             hash_level(self.arena, &made);
             to = from;
         }
-        (visits[0].new, visits[0].structural)
+        visits[0].done
     }
 
     /// Looks at the level that begins at `from`, and adds the visits of the next one. Returns where that begins.
@@ -252,25 +273,23 @@ impl Pass<'_> {
         next
     }
 
-    fn update_leaf(&self, pool: &mut Pool, id: u32, node: &Node, ops: &mut [Op<'_>]) -> (u32, bool) {
-        let (mut new, mut structural) = (id, false);
+    fn update_leaf(&self, pool: &mut Pool, id: u32, node: &Node, ops: &mut [Op<'_>]) -> Done {
+        let mut done = Done::unchanged(id);
         for op in ops {
             let here = self.arena.order(op.key, op.head, node).is_eq();
             match op.value {
-                Some((place, value)) if here => {
-                    self.arena.fill(place, value);
-                    let leaf = Node {
-                        inserted: false,
-                        ..Node::leaf(node.key(), op.head, place, self.version)
-                    };
+                Some((record, value)) if here => {
+                    self.arena.fill(record, self.version, op.key, value);
                     pool.lose(id, node);
-                    new = pool.add(self.arena, &leaf);
-                    pool.moves.push(Move::of(self.arena, op.key, id, new));
+                    done.new = pool.add(self.arena, &Node::leaf(record, op.head, self.version));
+                    done.first = record.key.at;
+                    let (old, new) = (node.record().entry(id), record.entry(done.new));
+                    pool.moves.push(Move::of(self.arena, op.key, old, new));
                 }
                 value => op.structural = value.is_some() || here,
             }
-            structural |= op.structural;
+            done.structural |= op.structural;
         }
-        (new, structural)
+        done
     }
 }

@@ -1,26 +1,32 @@
-//! Where a tree's nodes, keys and values lie: 64-byte nodes, one cache line each, and words for keys and values.
+//! Where a tree's nodes, keys and values lie: 64-byte nodes, one cache line each, and a record for each leaf: a word with
+//! its version and lengths, its key, its value. The index points to records, so a read looks at nothing else. The inner
+//! node that is split by a leaf's key refers to the key in the leaf's record: it is on the path to the leaf, so it is
+//! remade whenever the leaf is.
 //!
 //! Every cell is an atomic word, read and written relaxed, which costs no more than plain memory and needs no unsafe
 //! code. A node is written by the block that makes it, before its version can be seen, and not again while a version
 //! that uses it is pinned (`pin.rs`); the locks through which versions are handed over order the rest.
 //!
-//! Limits of one store: 2^28 nodes (134 million keys, 16 GiB of nodes), 16 GiB of keys and values up to 4 KiB, and any
-//! number of longer ones, which lie outside. [`Arena::room`] says when they come near.
+//! Limits of one store: 2^28 nodes (134 million keys, 16 GiB of nodes), 16 GiB of records up to 4 KiB, and any number of
+//! longer ones, which lie outside. [`Arena::room`] says when they come near.
 use super::chunks::Chunks;
 use super::hash::WINDOW;
 use super::index::Index;
 use super::node::{Node, Slot};
 use super::pin::Line;
-use super::space::{BATCH, Found, MAX_BYTES_WORDS, MAX_NODES, OUTSIDE, Space};
+use super::space::{BATCH, MAX_BYTES_WORDS, MAX_NODES, MAX_WORDS, Space};
 use parking_lot::{Mutex, RwLock};
 use state::Value;
 use std::cmp::Ordering;
 use std::hint::black_box;
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// No node.
 pub(super) const NIL: u32 = u32::MAX;
+/// Set in the place of what lies outside.
+const OUTSIDE: u32 = 1 << 31;
 
 /// One store's memory.
 pub(super) struct Arena {
@@ -37,6 +43,37 @@ pub(super) struct Arena {
 pub(super) struct Place {
     pub(super) at: u32,
     pub(super) len: u32,
+}
+
+/// A leaf's key and value in an arena.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Record {
+    pub(super) key: Place,
+    pub(super) value: Place,
+}
+
+impl Place {
+    fn words(self) -> usize {
+        self.len.div_ceil(8) as usize
+    }
+}
+
+impl Record {
+    /// How many words it takes, with the one before the key.
+    fn words(self) -> usize {
+        1 + self.key.words() + self.value.words()
+    }
+    fn is_outside(self) -> bool {
+        self.words() > MAX_WORDS
+    }
+    /// What the index has of leaf `id`, whose record this is: where the record begins, or the leaf where it lies outside.
+    pub(super) fn entry(self, id: u32) -> u32 {
+        if self.is_outside() {
+            OUTSIDE | id
+        } else {
+            self.key.at - 1
+        }
+    }
 }
 
 impl Arena {
@@ -110,90 +147,116 @@ impl Arena {
             self.space.lock().free_nodes.extend_from_slice(ids);
         }
     }
-    /// Makes leaves and their values free again, and their keys where `keys` says so.
-    pub(super) fn free_leaves(&self, ids: &[u32], keys: impl Fn(&Node) -> bool) {
+    /// Makes leaves and their records free again.
+    pub(super) fn free_leaves(&self, ids: &[u32]) {
         let mut outside = Vec::new();
         for ids in ids.chunks(WINDOW) {
             self.touch(ids);
             let mut space = self.space.lock();
             for id in ids {
-                let node = self.node(*id);
-                space.free(node.value(), &mut outside);
-                if keys(&node) {
-                    space.free(node.key(), &mut outside);
+                let record = self.node(*id).record();
+                if record.is_outside() {
+                    outside.extend([record.key, record.value]);
+                } else {
+                    space.free(record.key.at - 1, record.words());
                 }
             }
             space.free_nodes.extend_from_slice(ids);
         }
-        self.clear(outside);
-    }
-    pub(super) fn free_places(&self, places: &[Place]) {
-        let mut outside = Vec::new();
-        let mut space = self.space.lock();
-        places.iter().for_each(|place| space.free(*place, &mut outside));
-        drop(space);
-        self.clear(outside);
-    }
-    /// Frees the memory of what lies outside, then its places.
-    fn clear(&self, places: Vec<u32>) {
-        if places.is_empty() {
+        if outside.is_empty() {
             return;
         }
-        let mut outside = self.outside.write();
-        places.iter().for_each(|at| outside[*at as usize] = Value::new());
-        drop(outside);
-        self.space.lock().free_outside.extend(places);
-    }
-    /// Room for each of these lengths.
-    pub(super) fn reserve(&self, lens: impl Iterator<Item = usize>) -> Vec<Place> {
+        let mut values = self.outside.write();
         let mut space = self.space.lock();
-        lens.map(|len| self.reserve_one(&mut space, len)).collect()
-    }
-    fn reserve_one(&self, space: &mut Space, len: usize) -> Place {
-        let size = len.div_ceil(8);
-        let len = u32::try_from(len).expect("lengths are checked where changes come in");
-        if len == 0 {
-            return Place { at: 0, len };
+        for Place { at, len } in outside {
+            values[(at & !OUTSIDE) as usize] = Value::new();
+            space.outside -= u64::from(len);
+            space.free_outside.push(at & !OUTSIDE);
         }
-        let at = match space.take(size) {
-            Found::Words(at) => at,
-            Found::New(at) => {
-                self.words.grow(at);
-                at
-            }
-            Found::Outside(free) => {
-                space.outside += u64::from(len);
-                OUTSIDE
-                    | free.unwrap_or_else(|| {
-                        let mut outside = self.outside.write();
-                        outside.push(Value::new());
-                        outside.len() as u32 - 1
-                    })
-            }
-        };
-        Place { at, len }
     }
-    /// Writes `bytes` where room was reserved for them.
-    pub(super) fn fill(&self, place: Place, bytes: &[u8]) {
-        if place.at & OUTSIDE > 0 {
-            self.outside.write()[(place.at & !OUTSIDE) as usize] = Value::copy_from_slice(bytes);
-        } else if place.len > 0 {
-            let words = self.words.run(place.at, bytes.len().div_ceil(8));
+    /// Room for records with keys and values of these lengths.
+    pub(super) fn reserve(&self, lens: impl Iterator<Item = (usize, usize)>) -> Vec<Record> {
+        let mut space = self.space.lock();
+        lens.map(|(key, value)| self.reserve_one(&mut space, key, value))
+            .collect()
+    }
+    fn reserve_one(&self, space: &mut Space, key: usize, value: usize) -> Record {
+        let len = |len| u32::try_from(len).expect("lengths are checked where changes come in");
+        let place = |len| Place { at: 0, len };
+        let mut record = Record {
+            key: place(len(key)),
+            value: place(len(value)),
+        };
+        if record.is_outside() {
+            for place in [&mut record.key, &mut record.value] {
+                space.outside += u64::from(place.len);
+                place.at = OUTSIDE | space.free_outside.pop().unwrap_or_else(|| self.grow_outside());
+            }
+        } else {
+            let at = space.take(record.words());
+            self.words.grow(at);
+            record.key.at = at + 1;
+            record.value.at = at + 1 + record.key.words() as u32;
+        }
+        record
+    }
+    fn grow_outside(&self) -> u32 {
+        let mut outside = self.outside.write();
+        outside.push(Value::new());
+        outside.len() as u32 - 1
+    }
+    /// Writes the record where room was reserved for it.
+    pub(super) fn fill(&self, record: Record, version: u32, key: &[u8], value: &[u8]) {
+        if record.is_outside() {
+            let mut outside = self.outside.write();
+            for (place, bytes) in [(record.key, key), (record.value, value)] {
+                outside[(place.at & !OUTSIDE) as usize] = Value::copy_from_slice(bytes);
+            }
+            return;
+        }
+        // At most 4 KiB: both lengths fit 16 bits.
+        let first = u64::from(version) << 32 | u64::from(record.key.len) << 16 | u64::from(record.value.len);
+        let words = self.words.run(record.key.at - 1, record.words());
+        words[0].store(first, Relaxed);
+        let (keys, values) = words[1..].split_at(record.key.words());
+        for (words, bytes) in [(keys, key), (values, value)] {
             let (whole, rest) = bytes.as_chunks::<8>();
             for (word, bytes) in words.iter().zip(whole) {
                 word.store(u64::from_be_bytes(*bytes), Relaxed);
             }
             if !rest.is_empty() {
-                let mut word = [0; 8];
-                word[..rest.len()].copy_from_slice(rest);
-                words[whole.len()].store(u64::from_be_bytes(word), Relaxed);
+                words[whole.len()].store(super::node::head(rest), Relaxed);
             }
         }
     }
-    pub(super) fn put(&self, bytes: &[u8]) -> Place {
-        let place = self.reserve_one(&mut self.space.lock(), bytes.len());
-        self.fill(place, bytes);
-        place
+    pub(super) fn put(&self, version: u32, key: &[u8], value: &[u8]) -> Record {
+        let record = self.reserve_one(&mut self.space.lock(), key.len(), value.len());
+        self.fill(record, version, key, value);
+        record
+    }
+    /// The version of the leaf behind an entry of the index, and its record. The entry may be out of date: then both
+    /// are of something else.
+    pub(super) fn entry(&self, entry: u32) -> (u32, Record) {
+        if entry & OUTSIDE > 0 {
+            let leaf = self.node(entry & !OUTSIDE);
+            return (leaf.version, leaf.record());
+        }
+        let first = self.words.get(entry)[0].load(Relaxed);
+        let key = Place {
+            at: entry + 1,
+            len: (first >> 16) as u32 & 0xffff,
+        };
+        let value = Place {
+            at: key.at + key.words() as u32,
+            len: first as u32 & 0xffff,
+        };
+        ((first >> 32) as u32, Record { key, value })
+    }
+    /// Asks memory for what is behind an entry of the index.
+    pub(super) fn touch_entry(&self, entry: u32) {
+        if entry & OUTSIDE == 0 {
+            black_box(self.words.get(entry)[0].load(Relaxed));
+        }
     }
     /// A copy of the bytes.
     pub(super) fn read(&self, place: Place) -> Vec<u8> {
@@ -216,6 +279,18 @@ impl Arena {
             }
         }
     }
+    /// Whether the bytes are these.
+    pub(super) fn same(&self, bytes: &[u8], place: Place) -> bool {
+        if bytes.len() != place.len as usize || place.at & OUTSIDE > 0 {
+            return place.at & OUTSIDE > 0 && self.outside.read()[(place.at & !OUTSIDE) as usize] == bytes;
+        }
+        place.len == 0 || {
+            let words = self.words.run(place.at, place.words());
+            let different =
+                |(bytes, word): (&[u8], &AtomicU64)| super::node::head(bytes) ^ word.load(Relaxed);
+            bytes.chunks(8).zip(words).map(different).fold(0, |a, b| a | b) == 0
+        }
+    }
     /// How `key`, whose first bytes are `head`, stands to the node's.
     pub(super) fn order(&self, key: &[u8], head: u64, node: &Node) -> Ordering {
         head.cmp(&node.head)
@@ -229,7 +304,7 @@ impl Arena {
             return key.len().cmp(&0);
         }
         // Words are big endian and filled up with zeros: they sort as their bytes do, up to the length.
-        let words = self.words.run(place.at, place.len.div_ceil(8) as usize);
+        let words = self.words.run(place.at, place.words());
         for (word, bytes) in words.iter().zip(key.chunks(8)).skip(1) {
             let order = super::node::head(bytes).cmp(&word.load(Relaxed));
             if order.is_ne() {

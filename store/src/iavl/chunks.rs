@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64;
 
 /// Words in a chunk: 32 MiB. The system hands out what is touched only.
 const CHUNK_LOG: u32 = 22;
-const CHUNK: usize = 1 << CHUNK_LOG;
+pub(super) const CHUNK: usize = 1 << CHUNK_LOG;
 /// The first chunk lies in small pages up to this word, so that a small store stays small.
 const SMALL: usize = HUGE_WORDS;
 

@@ -114,8 +114,8 @@ impl Importer {
         }
         let version = self.version(version)?;
         let Work { arena, pool, .. } = &mut *self.work;
-        let (at, value) = (arena.put(&key), arena.put(&value));
-        let id = pool.add(arena, &Node::leaf(at, head(&key), value, version));
+        let record = arena.put(version, &key, &value);
+        let id = pool.add(arena, &Node::leaf(record, head(&key), version));
         self.last = Some(key);
         self.stack.push((id, id));
         self.place += 1;
@@ -143,7 +143,6 @@ impl Importer {
             height,
             size: low.size.checked_add(high.size).ok_or(ImportError::Limit(place))?,
             version,
-            inserted: false,
             ..arena.node(split)
         };
         let id = pool.add(arena, &inner);

@@ -4,7 +4,7 @@
 //! hit counts only if the leaf is no newer than the reader's version: then it has not changed since, and the reader's
 //! version pins it. A miss counts only if the index is at the reader's own version. In all other cases the reader walks
 //! its tree.
-use super::arena::{Arena, NIL};
+use super::arena::{Arena, NIL, Place};
 use super::hash::WINDOW;
 use super::pin::Pinned;
 use super::table::{Table, Writer};
@@ -15,7 +15,7 @@ use std::hint::black_box;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-/// A key's leaf in the version before, and in this one; `NIL` where there is none.
+/// A key's entry in the version before, and in this one (`Record::entry`); `NIL` where there is none.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Move {
     pub(super) old: u32,
@@ -42,7 +42,7 @@ pub(super) struct Index {
 
 /// What the index says.
 pub(super) enum Answer {
-    Leaf(u32),
+    Value(Place),
     Absent,
     Unknown,
 }
@@ -56,20 +56,21 @@ impl Index {
             bytes: AtomicU64::new(0),
         }
     }
-    /// The leaf of `key` for a reader of `pinned`.
-    pub(super) fn find(&self, pinned: &Pinned, key: &[u8], head: u64) -> Answer {
+    /// The value of `key` for a reader of `pinned`.
+    pub(super) fn find(&self, pinned: &Pinned, key: &[u8]) -> Answer {
         let at = pinned.indexed.load(Acquire);
         if at == 0 || self.table.at() < at {
             return Answer::Unknown;
         }
         let quiet = self.table.quiet(at);
         let arena = &pinned.arena;
-        let found = self.table.find(self.random.hash_one(key), |id| {
-            // A newer leaf may be on its way out, and another node on its way in: it is not looked at any further.
-            arena.slot(id).version() <= pinned.version && arena.order(key, head, &arena.node(id)).is_eq()
+        let found = self.table.find(self.random.hash_one(key), |entry| {
+            // A newer leaf may be on its way out, and another on its way in: it is not looked at any further.
+            let (version, record) = arena.entry(entry);
+            version <= pinned.version && arena.same(key, record.key)
         });
         match found {
-            Some(id) => Answer::Leaf(id),
+            Some(entry) => Answer::Value(arena.entry(entry).1.value),
             None if quiet.is_some() && self.table.quiet(at) == quiet => Answer::Absent,
             None => Answer::Unknown,
         }
@@ -97,16 +98,14 @@ impl Index {
     /// The hashes of at most `WINDOW` keys.
     fn hashes(&self, arena: &Arena, moves: &[Move]) -> [u64; WINDOW] {
         let mut hashes = [0; WINDOW];
-        let leaf = |m: &Move| if m.new == NIL { m.old } else { m.new };
-        if moves.iter().any(|m| m.hash.is_none()) {
-            let mut ids = [0; WINDOW];
-            ids.iter_mut().zip(moves).for_each(|(id, m)| *id = leaf(m));
-            let ids = &ids[..moves.len()];
-            arena.touch(ids);
-            ids.iter().for_each(|id| arena.touch_bytes(arena.slot(*id).key()));
-        }
+        let entry = |m: &Move| if m.new == NIL { m.old } else { m.new };
+        let unknown = moves.iter().filter(|m| m.hash.is_none());
+        unknown.for_each(|m| arena.touch_entry(entry(m)));
         for (hash, m) in hashes.iter_mut().zip(moves) {
-            let read = || self.random.hash_one(&arena.read(arena.slot(leaf(m)).key())[..]);
+            let read = || {
+                let (_, record) = arena.entry(entry(m));
+                self.random.hash_one(&arena.read(record.key)[..])
+            };
             *hash = m.hash.unwrap_or_else(read);
         }
         hashes
@@ -143,7 +142,7 @@ fn leaves(arena: &Arena, id: u32, into: &mut Vec<Move>) {
     if node.is_leaf() {
         into.push(Move {
             old: NIL,
-            new: id,
+            new: node.record().entry(id),
             hash: None,
         });
     } else {

@@ -35,7 +35,7 @@ pub(crate) use node::put_uvarint;
 
 use arena::{Arena, NIL};
 use index::Answer;
-use node::{Node, head};
+use node::Node;
 use pin::Pinned;
 use state::{EMPTY_ROOT, Value};
 use std::fmt;
@@ -144,12 +144,12 @@ impl Tree {
             .index
             .get()
             .zip(self.pin.as_ref().filter(|_| self.work.is_none()));
-        let leaf = match index.map_or(Answer::Unknown, |(index, pin)| index.find(pin, key, head(key))) {
-            Answer::Leaf(leaf) => leaf,
+        let value = match index.map_or(Answer::Unknown, |(index, pin)| index.find(pin, key)) {
+            Answer::Value(value) => value,
             Answer::Absent => return None,
-            Answer::Unknown => work::find(arena, root, key)?,
+            Answer::Unknown => arena.node(work::find(arena, root, key)?).value(),
         };
-        Some(arena.read(arena.node(leaf).value()).into())
+        Some(arena.read(value).into())
     }
     /// Sets `key`, as part of `version`. Returns whether the key was there.
     ///
@@ -157,8 +157,8 @@ impl Tree {
     /// Where `key` is longer than 65,535 bytes, `value` than 32 bits say, or `version` is beyond 32 bits.
     pub fn set(&mut self, key: &[u8], value: Value, version: u64) -> bool {
         let work = self.begin(version);
-        let value = work.arena.put(&value);
-        work.set(key, value)
+        let record = work.arena.put(work.version, key, &value);
+        work.set(key, record)
     }
     /// Removes `key`, as part of `version`. Returns whether it was there; a miss leaves the tree untouched.
     pub fn remove(&mut self, key: &[u8], version: u64) -> bool {
@@ -176,7 +176,8 @@ impl Tree {
     pub fn seal(&mut self) -> [u8; 32] {
         if let Some(mut work) = self.work.take() {
             hash::hash_dirty(&work.arena, work.root);
-            let pool = std::mem::take(&mut work.pool);
+            let mut pool = std::mem::take(&mut work.pool);
+            pool.settle(&work.arena);
             work.arena.give_nodes(&pool.spare);
             let base = work.base.take();
             self.pin = Some(Pinned::new(
@@ -243,7 +244,7 @@ impl Tree {
                 base: pin.clone(),
                 root,
                 version,
-                pool: Pool::default(),
+                pool: Pool::new(pin.as_deref()),
             })
         });
         work.version = version;

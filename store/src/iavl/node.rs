@@ -1,5 +1,5 @@
 //! A node of the tree, and how it is packed into a cache line.
-use super::arena::Place;
+use super::arena::{Place, Record};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -9,8 +9,6 @@ pub(super) struct Slot<'a>(pub(super) &'a [AtomicU64; 8]);
 
 /// Changed since it was last hashed. A dirty node's ancestors are dirty, and one block's work owns them all.
 const DIRTY: u64 = 1;
-/// A leaf made by an insert: the key came with it.
-const INSERTED: u64 = 2;
 
 /// A node as it is worked with, without its hash.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,7 +25,6 @@ pub(super) struct Node {
     pub(super) height: u8,
     /// Its hash is yet to be made.
     pub(super) dirty: bool,
-    pub(super) inserted: bool,
     /// How many leaves lie at or below.
     pub(super) size: u32,
     pub(super) version: u32,
@@ -44,18 +41,16 @@ impl Slot<'_> {
             key_len: (key >> 16) as u16,
             height: (key >> 8) as u8,
             dirty: key & DIRTY > 0,
-            inserted: key & INSERTED > 0,
             size: (rest >> 32) as u32,
             version: rest as u32,
         }
     }
     /// Writes all but the hash.
     pub(super) fn store(self, node: &Node) {
-        let flags = u64::from(node.dirty) * DIRTY + u64::from(node.inserted) * INSERTED;
         let key = u64::from(node.key_at) << 32
             | u64::from(node.key_len) << 16
             | u64::from(node.height) << 8
-            | flags;
+            | u64::from(node.dirty) * DIRTY;
         self.0[4].store(node.head, Relaxed);
         self.0[5].store(u64::from(node.left) << 32 | u64::from(node.right), Relaxed);
         self.0[6].store(key, Relaxed);
@@ -83,21 +78,10 @@ impl Slot<'_> {
     pub(super) fn height(self) -> u8 {
         (self.0[6].load(Relaxed) >> 8) as u8
     }
-    pub(super) fn version(self) -> u32 {
-        self.0[7].load(Relaxed) as u32
-    }
-    /// Where a node's key lies.
-    pub(super) fn key(self) -> Place {
-        let key = self.0[6].load(Relaxed);
-        Place {
-            at: (key >> 32) as u32,
-            len: u32::from((key >> 16) as u16),
-        }
-    }
 }
 
 impl Node {
-    pub(super) fn leaf(key: Place, head: u64, value: Place, version: u32) -> Self {
+    pub(super) fn leaf(Record { key, value }: Record, head: u64, version: u32) -> Self {
         Self {
             head,
             left: value.at,
@@ -106,7 +90,6 @@ impl Node {
             key_len: u16::try_from(key.len).expect("lengths are checked where changes come in"),
             height: 0,
             dirty: true,
-            inserted: true,
             size: 1,
             version,
         }
@@ -122,6 +105,13 @@ impl Node {
         Place {
             at: self.left,
             len: self.right,
+        }
+    }
+    /// A leaf's key and value.
+    pub(super) fn record(&self) -> Record {
+        Record {
+            key: self.key(),
+            value: self.value(),
         }
     }
     pub(super) fn is_leaf(&self) -> bool {

@@ -6,7 +6,7 @@
 //! version is dropped. In a store where nothing is published, the first version that another is made from joins. Where
 //! a version cannot join, because its base is not the newest of the line, it stays loose: its base then lives as long
 //! as it does. No tree is ever walked to free it.
-use super::arena::{Arena, Place};
+use super::arena::Arena;
 use super::index::Move;
 use super::work::Pool;
 use parking_lot::Mutex;
@@ -44,12 +44,11 @@ pub(super) struct Made {
     pub(super) leaves: Vec<u32>,
 }
 
-/// What a version does not use and the one before it did. Values go with their leaves; keys only with removed ones.
+/// What a version does not use and the one before it did.
 #[derive(Default)]
 pub(super) struct Gone {
     pub(super) inner: Vec<u32>,
     pub(super) leaves: Vec<u32>,
-    pub(super) keys: Vec<Place>,
 }
 
 /// The versions in order.
@@ -62,7 +61,7 @@ pub(super) struct Line {
 impl Made {
     pub(super) fn undo(&mut self, arena: &Arena) {
         arena.give_nodes(&take(&mut self.inner));
-        arena.free_leaves(&take(&mut self.leaves), |leaf| leaf.inserted);
+        arena.free_leaves(&take(&mut self.leaves));
     }
 }
 
@@ -70,12 +69,10 @@ impl Gone {
     fn append(&mut self, mut other: Self) {
         self.inner.append(&mut other.inner);
         self.leaves.append(&mut other.leaves);
-        self.keys.append(&mut other.keys);
     }
     fn free(self, arena: &Arena) {
         arena.give_nodes(&self.inner);
-        arena.free_leaves(&self.leaves, |_| false);
-        arena.free_places(&self.keys);
+        arena.free_leaves(&self.leaves);
     }
 }
 
@@ -166,16 +163,13 @@ mod tests {
         let pin = tree.pin.as_ref().unwrap();
         // Lets go of the version it was made from.
         pin.join();
-        let words = |bytes: &[u8]| {
-            if bytes.len() > 4096 {
-                0
-            } else {
-                bytes.len().div_ceil(8) as u64
-            }
+        let words = |key: &[u8], value: &[u8]| {
+            let words = 1 + key.len().div_ceil(8) + value.len().div_ceil(8);
+            if words > 512 { 0 } else { words as u64 }
         };
         let mut used = 0;
         let _ = tree.scan(&[], None, false, &mut |key, value| {
-            used += words(key) + words(value);
+            used += words(key, value);
             Control::Continue(())
         });
         assert_eq!(pin.arena.live_nodes(), (tree.size() * 2).saturating_sub(1));
@@ -226,6 +220,46 @@ mod tests {
                 check_nothing_else_is_in_use(&tree);
             }
         }
+    }
+
+    /// As old heights are rebuilt: what a work makes and replaces again is nobody's, whatever ends first.
+    #[test]
+    fn several_blocks_of_one_work_leave_nothing_and_free_nothing_twice() {
+        let changes = |version: u64| -> Vec<(Vec<u8>, Option<Value>)> {
+            let keys = (0..40).filter(|key: &u64| (key * 7 + version) % 3 > 0);
+            keys.map(|key| {
+                let value =
+                    (!(key + version).is_multiple_of(4)).then(|| Value::from(vec![version as u8; 20]));
+                (key.to_be_bytes().to_vec(), value)
+            })
+            .collect()
+        };
+        let advance = |tree: &Tree, from: u64, to: u64| {
+            let mut next = tree.clone();
+            for version in from..=to {
+                let block = changes(version);
+                let block: Vec<_> = block.iter().map(|(k, v)| (&k[..], v.clone())).collect();
+                next.edit(&block, version);
+            }
+            next
+        };
+        let mut first = advance(&Tree::new(), 1, 1);
+        first.seal();
+        let arena = std::sync::Arc::clone(&first.pin.as_ref().unwrap().arena);
+        let mut second = advance(&first, 2, 5);
+        second.seal();
+        // In the line from here on, and the oldest in it once the first ends.
+        drop(advance(&second, 6, 6));
+        drop(first);
+        let mut third = advance(&second, 6, 9);
+        third.seal();
+        drop((advance(&third, 10, 13), advance(&third, 10, 10)));
+        let mut beside = advance(&second, 40, 43);
+        beside.seal();
+        drop((second, beside));
+        check_nothing_else_is_in_use(&third);
+        drop(third);
+        assert_eq!((arena.live_nodes(), arena.live_words()), (0, 0));
     }
 
     #[test]

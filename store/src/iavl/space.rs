@@ -1,12 +1,8 @@
 //! What of an arena's memory is in use, and what is free again.
-use super::arena::Place;
+use super::chunks::CHUNK;
 
-/// Longer keys and values lie outside the words, by themselves.
-pub(super) const MAX_WORDS: u32 = 512;
-/// Set in the place of what lies outside.
-pub(super) const OUTSIDE: u32 = 1 << 31;
-/// Bytes never straddle a multiple of this many words, so they lie in one chunk.
-const BLOCK: u32 = 1024;
+/// Longer records lie outside the words.
+pub(super) const MAX_WORDS: usize = 512;
 /// How many nodes a task takes at a time.
 pub(super) const BATCH: u32 = 512;
 pub(super) const MAX_NODES: u64 = 1 << 28;
@@ -25,22 +21,13 @@ pub(super) struct Space {
     pub(super) outside: u64,
 }
 
-/// Where `take` found room.
-pub(super) enum Found {
-    Words(u32),
-    /// Words from here on that were never used.
-    New(u32),
-    /// To be kept outside, in this place if any is free.
-    Outside(Option<u32>),
-}
-
 impl Space {
     pub(super) fn new() -> Self {
         Self {
             next_node: 0,
             free_nodes: Vec::new(),
             next_word: 0,
-            free_words: vec![Vec::new(); MAX_WORDS as usize + 1],
+            free_words: vec![Vec::new(); MAX_WORDS + 1],
             free_words_sum: 0,
             free_outside: Vec::new(),
             outside: 0,
@@ -65,36 +52,24 @@ impl Space {
     pub(super) fn live_words(&self) -> u64 {
         u64::from(self.next_word) - self.free_words_sum
     }
-    /// Room for `size` words, not 0.
-    pub(super) fn take(&mut self, size: usize) -> Found {
-        if size > MAX_WORDS as usize {
-            return Found::Outside(self.free_outside.pop());
-        }
+    /// Room for `size` words in one chunk, at most `MAX_WORDS`. Such room keeps its size for ever.
+    pub(super) fn take(&mut self, size: usize) -> u32 {
         if let Some(at) = self.free_words[size].pop() {
             self.free_words_sum -= size as u64;
-            return Found::Words(at);
+            return at;
         }
-        let size = size as u32;
-        let left = BLOCK - self.next_word % BLOCK;
+        let left = CHUNK - self.next_word as usize % CHUNK;
         if size > left {
-            // Less than `size`, so it is a size of its own.
-            self.free_words[left as usize].push(self.next_word);
-            self.free_words_sum += u64::from(left);
-            self.next_word += left;
+            self.free(self.next_word, left);
+            self.next_word += left as u32;
         }
         let at = self.next_word;
-        self.next_word += size;
-        Found::New(at)
+        self.next_word += size as u32;
+        at
     }
-    /// Bytes are not used any more; those outside are told.
-    pub(super) fn free(&mut self, place: Place, outside: &mut Vec<u32>) {
-        if place.at & OUTSIDE > 0 {
-            outside.push(place.at & !OUTSIDE);
-            self.outside -= u64::from(place.len);
-        } else if place.len > 0 {
-            let size = place.len.div_ceil(8);
-            self.free_words[size as usize].push(place.at);
-            self.free_words_sum += u64::from(size);
-        }
+    /// Words are not used any more.
+    pub(super) fn free(&mut self, at: u32, size: usize) {
+        self.free_words[size].push(at);
+        self.free_words_sum += size as u64;
     }
 }

@@ -1,11 +1,11 @@
-//! A hash table that grows bucket by bucket and is read without a lock: leaves by their key's hash.
+//! A hash table that grows bucket by bucket and is read without a lock: entries of 32 bits, by their key's hash.
 //!
 //! Linear hashing (Litwin 1980): of `n` buckets, a hash's lowest bits pick one; adding a bucket divides the entries of
 //! one other, so no growth takes longer than the last. A bucket is a cache line of seven entries and a link to a bucket
 //! more, for what does not fit.
 //!
 //! One writer at a time. Readers take no lock: while an entry moves they may miss it, so a miss counts only where
-//! nothing was being written ([`Table::quiet`]), and what they find may be gone already: they look at the leaf itself.
+//! nothing was being written ([`Table::quiet`]), and what they find may be gone already: they look at what it points to.
 use super::arena::NIL;
 use super::chunks::Chunks;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -16,11 +16,11 @@ use std::sync::atomic::{AtomicU32, AtomicU64, fence};
 const FULL: u64 = 5;
 /// Where a bucket links to the one more.
 const LINK: usize = 7;
-/// Set in every entry; then 35 bits of the hash, then 28 of the leaf.
+/// Set in every used word; then 31 bits of the hash, then the entry.
 const USED: u64 = 1 << 63;
-const ID_BITS: u32 = 28;
-const IDS: u64 = (1 << ID_BITS) - 1;
-/// Buckets, and as many more: far beyond the nodes there can be.
+const ENTRY_BITS: u32 = 32;
+const ENTRIES: u64 = (1 << ENTRY_BITS) - 1;
+/// Buckets, and as many more: beyond the leaves there can be.
 const MAX_BUCKETS: u64 = 1 << 27;
 
 pub(super) struct Table {
@@ -44,15 +44,11 @@ pub(super) struct Writer {
 
 type Bucket = [AtomicU64; 8];
 
-fn entry(hash: u64, id: u32) -> u64 {
-    USED | hash << ID_BITS | u64::from(id)
+fn word(hash: u64, entry: u32) -> u64 {
+    USED | hash << ENTRY_BITS | u64::from(entry)
 }
 
-fn id(entry: u64) -> u32 {
-    (entry & IDS) as u32
-}
-
-/// Which of `count` buckets a hash or an entry's part of it belongs to.
+/// Which of `count` buckets a hash or a word's part of it belongs to.
 fn place(hash: u64, count: u32) -> u32 {
     let mask = count.next_power_of_two() - 1;
     let at = hash as u32 & mask;
@@ -95,24 +91,25 @@ impl Table {
             link => Some(self.more.get(link as u32 - 1)),
         }
     }
-    /// The first leaf under `hash` that `is` takes for its own, and is still there after that.
+    /// The first entry under `hash` that `is` takes for its own, and is still there after that.
     pub(super) fn find(&self, hash: u64, is: impl Fn(u32) -> bool) -> Option<u32> {
-        let want = entry(hash, 0);
+        let want = word(hash, 0);
         let mut bucket = Some(self.bucket(hash));
         while let Some(entries) = bucket {
             let mut same = 0_u32;
             for (i, word) in entries[..LINK].iter().enumerate() {
-                same |= u32::from(word.load(Relaxed) & !IDS == want) << i;
+                same |= u32::from(word.load(Relaxed) & !ENTRIES == want) << i;
             }
             // What the entry's leaf was written with is seen.
             fence(Acquire);
             while same > 0 {
                 let word = &entries[same.trailing_zeros() as usize];
                 let found = word.load(Acquire);
-                if found & !IDS == want && is(id(found)) {
+                let entry = (found & ENTRIES) as u32;
+                if found & !ENTRIES == want && is(entry) {
                     fence(Acquire);
                     if word.load(Relaxed) == found {
-                        return Some(id(found));
+                        return Some(entry);
                     }
                 }
                 same &= same - 1;
@@ -135,24 +132,24 @@ impl Table {
     pub(super) fn change(&self, writer: &mut Writer, hash: u64, old: u32, new: u32) {
         if old == NIL {
             if new != NIL {
-                self.insert(writer, entry(hash, new));
+                self.insert(writer, word(hash, new));
                 writer.entries += 1;
                 self.split(writer);
             }
             return;
         }
-        let want = entry(hash, old);
+        let want = word(hash, old);
         let mut bucket = Some(self.bucket(hash));
         while let Some(entries) = bucket {
-            if let Some(word) = entries[..LINK].iter().find(|word| word.load(Relaxed) == want) {
-                let new = if new == NIL { 0 } else { entry(hash, new) };
-                word.store(new, Release);
+            if let Some(place) = entries[..LINK].iter().find(|word| word.load(Relaxed) == want) {
+                let new = if new == NIL { 0 } else { word(hash, new) };
+                place.store(new, Release);
                 writer.entries -= u64::from(new == 0);
                 return;
             }
             bucket = self.next(entries);
         }
-        debug_assert!(false, "the version before had leaf {old}");
+        panic!("versions are published one after another: the one before had entry {old}");
     }
     /// Makes room for `entries` in an empty table.
     pub(super) fn reserve(&self, entries: u64) {
@@ -162,11 +159,11 @@ impl Table {
         self.buckets.grow(count - 1);
         self.count.store(count, Release);
     }
-    fn insert(&self, writer: &mut Writer, entry: u64) {
-        let mut entries = self.bucket(entry >> ID_BITS);
+    fn insert(&self, writer: &mut Writer, new: u64) {
+        let mut entries = self.bucket(new >> ENTRY_BITS);
         loop {
             if let Some(word) = entries[..LINK].iter().find(|word| word.load(Relaxed) == 0) {
-                return word.store(entry, Release);
+                return word.store(new, Release);
             }
             match self.next(entries) {
                 Some(next) => entries = next,
@@ -178,7 +175,7 @@ impl Table {
             writer.more += 1;
             writer.more - 1
         });
-        self.more.get(at)[0].store(entry, Release);
+        self.more.get(at)[0].store(new, Release);
         entries[LINK].store(u64::from(at) + 1, Release);
     }
     /// Adds a bucket where there are too few.
@@ -202,9 +199,9 @@ impl Table {
                 writer.free.push(link as u32 - 1);
             }
         }
-        for entry in out {
-            if entry > 0 {
-                self.insert(writer, entry);
+        for word in out {
+            if word > 0 {
+                self.insert(writer, word);
             }
         }
     }

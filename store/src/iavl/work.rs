@@ -1,6 +1,6 @@
 //! A tree being changed: new nodes, and what they replace. Inserts and removes with IAVL's rotations (cosmos/iavl
 //! `mutable_tree.go`): the order of edits decides the shape.
-use super::arena::{Arena, NIL, Place};
+use super::arena::{Arena, NIL, Place, Record};
 use super::index::Move;
 use super::node::{Node, head};
 use super::pin::{Gone, Made, Pinned};
@@ -16,6 +16,24 @@ pub(super) struct Work {
     pub(super) pool: Pool,
 }
 
+/// What setting a key did below a node.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Set {
+    Inserted,
+    /// The key lies elsewhere now, where it is the smallest below: the ancestor to whose right it lies refers to it.
+    Replaced(Option<Place>),
+}
+
+impl Set {
+    /// What it did for those above the node to whose right it was done.
+    fn above(self) -> Self {
+        match self {
+            Self::Inserted => self,
+            Self::Replaced(_) => Self::Replaced(None),
+        }
+    }
+}
+
 /// One task's new nodes.
 #[derive(Default)]
 pub(super) struct Pool {
@@ -24,9 +42,27 @@ pub(super) struct Pool {
     pub(super) made: Made,
     pub(super) gone: Gone,
     pub(super) moves: Vec<Move>,
+    /// Nodes from this version on are of this work's making.
+    since: u64,
+    /// Those among `made` that the same work lost again.
+    lost: Made,
 }
 
 impl Pool {
+    /// For a work on `base`.
+    pub(super) fn new(base: Option<&Pinned>) -> Self {
+        Self::beside(base.map_or(0, |base| u64::from(base.version) + 1))
+    }
+    fn beside(since: u64) -> Self {
+        Self {
+            since,
+            ..Self::default()
+        }
+    }
+    /// For another task of the same work.
+    pub(super) fn other(&self) -> Self {
+        Self::beside(self.since)
+    }
     pub(super) fn add(&mut self, arena: &Arena, node: &Node) -> u32 {
         if self.spare.is_empty() {
             arena.take_nodes(&mut self.spare);
@@ -42,11 +78,26 @@ impl Pool {
     }
     /// Takes note that this version does not use a node.
     pub(super) fn lose(&mut self, id: u32, node: &Node) {
-        if node.is_leaf() {
-            self.gone.leaves.push(id);
+        let Self { gone, lost, .. } = self;
+        let own = node.dirty || u64::from(node.version) >= self.since;
+        let (inner, leaves) = if own {
+            (&mut lost.inner, &mut lost.leaves)
         } else {
-            self.gone.inner.push(id);
+            (&mut gone.inner, &mut gone.leaves)
+        };
+        if node.is_leaf() { leaves } else { inner }.push(id);
+    }
+    /// Frees what the work made and lost again.
+    pub(super) fn settle(&mut self, arena: &Arena) {
+        let Self { made, lost, .. } = self;
+        for (made, lost) in [
+            (&mut made.inner, &mut lost.inner),
+            (&mut made.leaves, &mut lost.leaves),
+        ] {
+            lost.sort_unstable();
+            made.retain(|id| lost.is_empty() || lost.binary_search(id).is_err());
         }
+        lost.undo(arena);
     }
     /// Takes over what another task made.
     pub(super) fn merge(&mut self, mut other: Self) {
@@ -55,7 +106,8 @@ impl Pool {
         self.made.leaves.append(&mut other.made.leaves);
         self.gone.inner.append(&mut other.gone.inner);
         self.gone.leaves.append(&mut other.gone.leaves);
-        self.gone.keys.append(&mut other.gone.keys);
+        self.lost.inner.append(&mut other.lost.inner);
+        self.lost.leaves.append(&mut other.lost.leaves);
         self.moves.append(&mut other.moves);
     }
 }
@@ -68,16 +120,16 @@ impl Drop for Work {
 }
 
 impl Work {
-    /// Sets `key`. Returns whether it was there.
-    pub(super) fn set(&mut self, key: &[u8], value: Place) -> bool {
+    /// Sets `key`, whose record is written. Returns whether it was there.
+    pub(super) fn set(&mut self, key: &[u8], record: Record) -> bool {
         let head = head(key);
         if self.root == NIL {
-            self.root = self.leaf(key, head, value);
+            self.root = self.leaf(key, head, record);
             return false;
         }
-        let (root, was_there) = self.set_below(self.root, key, head, value);
+        let (root, done) = self.set_below(self.root, key, head, record);
         self.root = root;
-        was_there
+        done != Set::Inserted
     }
 
     /// Removes `key`, which is there.
@@ -90,26 +142,29 @@ impl Work {
     }
 
     /// A new leaf for a new key.
-    fn leaf(&mut self, key: &[u8], head: u64, value: Place) -> u32 {
-        let at = self.arena.put(key);
-        let id = self
-            .pool
-            .add(&self.arena, &Node::leaf(at, head, value, self.version));
-        self.pool.moves.push(Move::of(&self.arena, key, NIL, id));
+    fn leaf(&mut self, key: &[u8], head: u64, record: Record) -> u32 {
+        let leaf = Node::leaf(record, head, self.version);
+        let id = self.pool.add(&self.arena, &leaf);
+        self.pool
+            .moves
+            .push(Move::of(&self.arena, key, NIL, record.entry(id)));
         id
     }
 
     /// The node as part of this version and writable: in place where it is this work's, else a copy.
     fn own(&mut self, id: u32) -> u32 {
-        let mut node = self.node(id);
-        node.version = self.version;
+        let node = self.node(id);
+        let own = Node {
+            version: self.version,
+            dirty: true,
+            ..node
+        };
         if node.dirty {
-            self.arena.slot(id).store(&node);
+            self.arena.slot(id).store(&own);
             return id;
         }
-        node.dirty = true;
         self.pool.lose(id, &node);
-        self.pool.add(&self.arena, &node)
+        self.pool.add(&self.arena, &own)
     }
 
     fn write(&mut self, id: u32, change: impl FnOnce(&mut Node)) {
@@ -118,21 +173,20 @@ impl Work {
         self.arena.slot(id).store(&node);
     }
 
-    fn set_below(&mut self, id: u32, key: &[u8], head: u64, value: Place) -> (u32, bool) {
+    fn set_below(&mut self, id: u32, key: &[u8], head: u64, record: Record) -> (u32, Set) {
         let node = self.node(id);
         let order = self.arena.order(key, head, &node);
         if node.is_leaf() {
             if order.is_eq() {
-                let leaf = Node {
-                    inserted: false,
-                    ..Node::leaf(node.key(), head, value, self.version)
-                };
                 self.pool.lose(id, &node);
-                let new = self.pool.add(&self.arena, &leaf);
-                self.pool.moves.push(Move::of(&self.arena, key, id, new));
-                return (new, true);
+                let new = self
+                    .pool
+                    .add(&self.arena, &Node::leaf(record, head, self.version));
+                let (old, entry) = (node.record().entry(id), record.entry(new));
+                self.pool.moves.push(Move::of(&self.arena, key, old, entry));
+                return (new, Set::Replaced(Some(record.key)));
             }
-            let leaf = self.leaf(key, head, value);
+            let leaf = self.leaf(key, head, record);
             let (split, left, right) = match order {
                 Ordering::Less => (node, leaf, id),
                 _ => (self.node(leaf), id, leaf),
@@ -143,27 +197,31 @@ impl Work {
                 size: 2,
                 height: 1,
                 dirty: true,
-                inserted: false,
                 version: self.version,
                 ..split
             };
-            return (self.pool.add(&self.arena, &inner), false);
+            return (self.pool.add(&self.arena, &inner), Set::Inserted);
         }
         let id = self.own(id);
-        let was_there = if order.is_lt() {
-            let (left, was_there) = self.set_below(node.left, key, head, value);
+        let done = if order.is_lt() {
+            let (left, done) = self.set_below(node.left, key, head, record);
             self.write(id, |n| n.left = left);
-            was_there
+            done
         } else {
-            let (right, was_there) = self.set_below(node.right, key, head, value);
-            self.write(id, |n| n.right = right);
-            was_there
+            let (right, done) = self.set_below(node.right, key, head, record);
+            self.write(id, |n| {
+                n.right = right;
+                if let Set::Replaced(Some(key)) = done {
+                    n.key_at = key.at;
+                }
+            });
+            done.above()
         };
-        if was_there {
-            return (id, true);
+        if done != Set::Inserted {
+            return (id, done);
         }
         self.measure(id);
-        (self.rebalance(id), false)
+        (self.rebalance(id), done)
     }
 
     /// Returns what takes the subtree's place, and its new smallest key where that changed: the ancestor to whose
@@ -172,8 +230,8 @@ impl Work {
         let node = self.node(id);
         if node.is_leaf() {
             self.pool.lose(id, &node);
-            self.pool.gone.keys.push(node.key());
-            self.pool.moves.push(Move::of(&self.arena, key, id, NIL));
+            let entry = node.record().entry(id);
+            self.pool.moves.push(Move::of(&self.arena, key, entry, NIL));
             return (NIL, None);
         }
         // A removed leaf's sibling takes the parent's place, with its old version and hash.
