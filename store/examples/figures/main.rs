@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! figures run    HOME sync|async KEYS BLOCKS MIXED CHANGES READS PROOFS
-//! figures reopen HOME sync|async
+//! figures reopen HOME sync|async KEYS READS
 //! ```
 //! `run` loads KEYS keys (32 bytes, values of 64) into an empty folder, then runs BLOCKS blocks of CHANGES random
 //! updates, reads and proves, and runs MIXED blocks of 80 % updates, 15 % new keys and 5 % removes. The blocks are those
@@ -34,17 +34,23 @@ fn main() -> Result<()> {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
         ["run", home, commit, ref numbers @ ..] if numbers.len() == 6 => {
-            let mut parsed = [0; 6];
-            for (to, text) in parsed.iter_mut().zip(numbers) {
-                *to = text.parse().map_err(|e| format!("{text:?}: {e}"))?;
-            }
-            run(Path::new(home), config(commit)?, parsed)
+            run(Path::new(home), config(commit)?, parsed(numbers)?)
         }
-        ["reopen", home, commit] => reopen(Path::new(home), config(commit)?),
-        _ => Err(
-            "run HOME sync|async KEYS BLOCKS MIXED CHANGES READS PROOFS, or reopen HOME sync|async".into(),
-        ),
+        ["reopen", home, commit, ref numbers @ ..] if numbers.len() == 2 => {
+            reopen(Path::new(home), config(commit)?, parsed(numbers)?)
+        }
+        _ => Err("run HOME sync|async KEYS BLOCKS MIXED CHANGES READS PROOFS, \
+                  or reopen HOME sync|async KEYS READS"
+            .into()),
     }
+}
+
+fn parsed<const N: usize>(texts: &[&str]) -> Result<[u64; N]> {
+    let mut numbers = [0; N];
+    for (to, text) in numbers.iter_mut().zip(texts) {
+        *to = text.parse().map_err(|e| format!("{text:?}: {e}"))?;
+    }
+    Ok(numbers)
 }
 
 fn config(commit: &str) -> Result<Config> {
@@ -75,20 +81,27 @@ fn quantiles(name: &str, mut times: Vec<f64>) {
     }
 }
 
+/// Bytes of a block's keys and values.
+fn logical(block: &ChangeSet) -> u64 {
+    let size =
+        |(key, value): (&Key, &Option<Value>)| key.bytes().len() + value.as_ref().map_or(0, Value::len);
+    block.iter().map(size).sum::<usize>() as u64
+}
+
 fn milliseconds(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1e3
 }
 
 fn run(home: &Path, config: Config, numbers: [u64; 6]) -> Result<()> {
     let [keys, plain, mix, per, reads, proofs] = numbers;
-    let before = system::resident();
     let mut bench = Bench {
         store: DiskStore::open(home, config)?,
         home,
         height: 0,
+        logical: 0,
         roots: Vec::new(),
     };
-    bench.load(keys, before)?;
+    bench.load(keys)?;
     let mut random = SplitMix(2);
     let made = (0..plain).map(|_| updates(&mut random, keys, per)).collect();
     bench.blocks("update", made)?;
@@ -97,23 +110,77 @@ fn run(home: &Path, config: Config, numbers: [u64; 6]) -> Result<()> {
     let made = (0..mix)
         .map(|_| mixed(&mut random, keys, per, &mut top))
         .collect();
-    bench.blocks("mixed", made)
+    bench.blocks("mixed", made)?;
+    let (mut journal, mut files) = (0, 0);
+    for (name, bytes) in system::parts(home)? {
+        tell(&format!("disk_{name}_bytes"), bytes as f64);
+        files += bytes;
+        if name.starts_with("journal") {
+            journal += bytes;
+        }
+    }
+    tell("journal_bytes", journal as f64);
+    tell("files_bytes", files as f64);
+    tell("all_logical_bytes", bench.logical as f64);
+    Ok(())
 }
 
-fn reopen(home: &Path, config: Config) -> Result<()> {
+/// Opens what a run left. RAM then has the newest version only: ten blocks back is read from elsewhere.
+fn reopen(home: &Path, config: Config, [keys, count]: [u64; 2]) -> Result<()> {
+    let before = system::resident();
     let start = Instant::now();
     let store = DiskStore::open(home, config)?;
     tell("reopen_s", start.elapsed().as_secs_f64());
+    let each = |bytes: u64| bytes as f64 / keys.max(1) as f64;
+    tell(
+        "resident_bytes_key",
+        each(system::resident().saturating_sub(before)),
+    );
     let height = store.latest().height;
-    let root = hex::encode(store.snapshot(height)?.trees()[&STORE].hash());
+    let newest = store.snapshot(height)?;
+    let tree = &newest.trees()[&STORE];
+    let usage = tree.usage();
+    tell("tree_bytes_key", each(usage.nodes + usage.bytes + usage.index));
+    tell("used_bytes_key", each(usage.nodes + usage.bytes + usage.index - usage.free));
+    tell("node_bytes_key", each(usage.nodes));
+    tell("blob_bytes_key", each(usage.bytes));
+    tell("index_bytes_key", each(usage.index));
+    let root = hex::encode(tree.hash());
     println!("{}", json!({"phase": "reopen", "height": height, "root": root}));
-    Ok(())
+    let start = Instant::now();
+    let old = store.snapshot(height.saturating_sub(10).max(1))?;
+    tell("cold_snapshot_ms", milliseconds(start));
+    reads("cold_reads_s", &picked(keys, count), &|key| {
+        old.get(key).is_ok_and(|value| value.is_some())
+    })
+}
+
+/// Random keys.
+fn picked(keys: u64, count: u64) -> Vec<Key> {
+    let mut random = SplitMix(4);
+    (0..count).map(|_| key(random.next() % keys)).collect()
+}
+
+/// Prints how many keys a second `read` takes on one core. It must find all.
+fn reads(name: &str, keys: &[Key], read: &dyn Fn(&Key) -> bool) -> Result<()> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let start = Instant::now();
+    let found = keys.iter().filter(|key| read(key)).count();
+    tell(name, keys.len() as f64 / start.elapsed().as_secs_f64());
+    if found == keys.len() {
+        return Ok(());
+    }
+    Err(format!("{name}: {found} of {} keys are there", keys.len()).into())
 }
 
 struct Bench<'a> {
     store: DiskStore,
     home: &'a Path,
     height: u64,
+    /// Bytes of keys and values in all blocks so far.
+    logical: u64,
     /// Not told yet, by height.
     roots: Vec<(u64, [u8; 32])>,
 }
@@ -147,9 +214,10 @@ impl Bench<'_> {
         self.store.checkpoint_failure().map_or(Ok(()), |e| Err(e.into()))
     }
 
-    fn load(&mut self, keys: u64, resident: u64) -> Result<()> {
+    fn load(&mut self, keys: u64) -> Result<()> {
         let (mut random, mut took) = (SplitMix(1), 0.0);
         for block in load(&mut random, keys) {
+            self.logical += logical(&block);
             let (stage, commit) = self.block(block)?;
             took += stage + commit;
         }
@@ -158,16 +226,6 @@ impl Bench<'_> {
         tell("load_s", took / 1e3 + start.elapsed().as_secs_f64());
         self.tell_roots("load");
         self.settle()?;
-        let usage = self.store.snapshot(self.height)?.trees()[&STORE].usage();
-        let each = |bytes: u64| bytes as f64 / keys.max(1) as f64;
-        tell("tree_bytes_key", each(usage.nodes + usage.bytes + usage.index));
-        tell("node_bytes_key", each(usage.nodes));
-        tell("blob_bytes_key", each(usage.bytes));
-        tell("index_bytes_key", each(usage.index));
-        tell(
-            "resident_bytes_key",
-            each(system::resident().saturating_sub(resident)),
-        );
         Ok(())
     }
 
@@ -200,44 +258,26 @@ impl Bench<'_> {
         tell(&format!("{phase}_keys_s"), changes as f64 / seconds);
         tell(&format!("{phase}_cpu_ms"), cpu / count);
         tell(&format!("{phase}_logical_bytes"), logical as f64 / count);
-        tell(&format!("{phase}_live_bytes"), spent.live / count);
-        tell(
-            &format!("{phase}_written_bytes"),
-            (spent.written - spent.checkpoints) / count,
-        );
+        tell(&format!("{phase}_live_bytes"), spent.journal / count);
+        tell(&format!("{phase}_written_bytes"), spent.written / count);
         tell(&format!("{phase}_checkpoint_bytes"), spent.checkpoints / count);
         self.tell_roots(phase);
         Ok(())
     }
 
-    /// Reads the newest version and one ten blocks old, and proves, on one core.
-    fn reads(&self, keys: u64, reads: u64, proofs: u64) -> Result<()> {
-        let mut random = SplitMix(4);
-        let picked: Vec<Key> = (0..reads.max(proofs))
-            .map(|_| key(random.next() % keys))
-            .collect();
-        let rate = |name: &str, count: u64, read: &dyn Fn(&Key) -> bool| {
-            if count == 0 {
-                return Ok(());
-            }
-            let start = Instant::now();
-            let found = picked.iter().take(count as usize).filter(|key| read(key)).count();
-            tell(name, count as f64 / start.elapsed().as_secs_f64());
-            if found as u64 == count {
-                Ok(())
-            } else {
-                Err(format!("{name}: {found} of {count} keys are there"))
-            }
-        };
+    /// Reads the newest version and one ten blocks old, and proves.
+    fn reads(&self, keys: u64, count: u64, proofs: u64) -> Result<()> {
+        let keys = picked(keys, count.max(proofs));
         for (name, back) in [("latest_reads_s", 0), ("old_reads_s", 10)] {
             let snapshot = self.store.snapshot(self.height.saturating_sub(back).max(1))?;
-            rate(name, reads, &|key| {
+            reads(name, &keys[..count as usize], &|key| {
                 snapshot.get(key).is_ok_and(|value| value.is_some())
             })?;
         }
         let snapshot = self.store.snapshot(self.height)?;
         let tree = &snapshot.trees()[&STORE];
-        rate("proofs_s", proofs, &|key| tree.prove(key.bytes()).proof.is_some())?;
-        Ok(())
+        reads("proofs_s", &keys[..proofs as usize], &|key| {
+            tree.prove(key.bytes()).proof.is_some()
+        })
     }
 }

@@ -46,11 +46,34 @@ fn size(folder: &Path) -> io::Result<u64> {
     Ok(sum)
 }
 
+/// How many bytes each file and folder in `home` has, all that is in it counted.
+pub(crate) fn parts(home: &Path) -> io::Result<Vec<(String, u64)>> {
+    let mut parts = Vec::new();
+    for entry in std::fs::read_dir(home)? {
+        let entry = entry?;
+        let meta = entry.metadata()?;
+        let bytes = if meta.is_dir() {
+            size(&entry.path())?
+        } else {
+            meta.len()
+        };
+        parts.push((entry.file_name().to_string_lossy().into_owned(), bytes));
+    }
+    Ok(parts)
+}
+
+/// The journal's bytes: a folder or a file, as the database has it.
+fn journal(home: &Path) -> io::Result<u64> {
+    let parts = parts(home)?;
+    let journals = parts.iter().filter(|(name, _)| name.starts_with("journal"));
+    Ok(journals.map(|(_, bytes)| bytes).sum())
+}
+
 /// Bytes since a [`Meter`] was started.
 pub(crate) struct Spent {
-    /// By which the files grew, checkpoints left out.
-    pub(crate) live: f64,
-    /// Sent to the disk, checkpoints included.
+    /// By which the journal's files grew.
+    pub(crate) journal: f64,
+    /// Sent to the disk, all told.
     pub(crate) written: f64,
     /// Of checkpoints that are new.
     pub(crate) checkpoints: f64,
@@ -60,16 +83,15 @@ pub(crate) struct Spent {
 pub(crate) struct Meter {
     cpu_ms: f64,
     written: u64,
-    live: u64,
-    checkpoints: Vec<String>,
+    journal: u64,
+    checkpoints: Vec<(String, u64)>,
 }
 
 impl Meter {
     pub(crate) fn start(home: &Path) -> io::Result<Self> {
-        let checkpoints = checkpoints(home)?;
         Ok(Self {
-            live: size(home)? - checkpoints.iter().map(|(_, size)| size).sum::<u64>(),
-            checkpoints: checkpoints.into_iter().map(|(name, _)| name).collect(),
+            journal: journal(home)?,
+            checkpoints: parts(&home.join("checkpoints"))?,
             written: proc("io", "write_bytes"),
             cpu_ms: cpu_ms(),
         })
@@ -79,28 +101,12 @@ impl Meter {
         cpu_ms() - self.cpu_ms
     }
     pub(crate) fn stop(&self, home: &Path) -> io::Result<Spent> {
-        let checkpoints = checkpoints(home)?;
-        let all: u64 = checkpoints.iter().map(|(_, size)| size).sum();
-        let new = checkpoints
-            .iter()
-            .filter(|(name, _)| !self.checkpoints.contains(name));
+        let checkpoints = parts(&home.join("checkpoints"))?;
+        let new = checkpoints.iter().filter(|part| !self.checkpoints.contains(part));
         Ok(Spent {
-            live: (size(home)? - all) as f64 - self.live as f64,
+            journal: journal(home)? as f64 - self.journal as f64,
             written: (proc("io", "write_bytes") - self.written) as f64,
-            checkpoints: new.map(|(_, size)| size).sum::<u64>() as f64,
+            checkpoints: new.map(|(_, bytes)| bytes).sum::<u64>() as f64,
         })
     }
-}
-
-/// The checkpoints with their sizes.
-fn checkpoints(home: &Path) -> io::Result<Vec<(String, u64)>> {
-    std::fs::read_dir(home.join("checkpoints"))?
-        .map(|entry| {
-            let entry = entry?;
-            Ok((
-                entry.file_name().to_string_lossy().into_owned(),
-                entry.metadata()?.len(),
-            ))
-        })
-        .collect()
 }

@@ -8,6 +8,8 @@ import (
 	"sort"
 	"strconv"
 	"time"
+
+	"github.com/cosmos/iavl"
 )
 
 // loadBlock is how many keys a block of the load has.
@@ -88,6 +90,8 @@ type run struct {
 	*store
 	dir    string
 	height int
+	// Bytes of keys and values in all blocks so far.
+	logical int
 }
 
 // block applies, hashes and commits one block; it gives the milliseconds that applying and hashing took, and those of
@@ -103,6 +107,9 @@ func (r *run) block(phase string, block changes) (stage, commit float64, err err
 	})
 	if err != nil {
 		return
+	}
+	for key, value := range block {
+		r.logical += len(key) + len(value)
 	}
 	r.height++
 	var hash []byte
@@ -121,7 +128,7 @@ func (r *run) blocks(phase string, count uint64, next func() changes) error {
 	if count == 0 {
 		return nil
 	}
-	before, logical, keys, spent := written(), 0, 0, 0.0
+	before, logical, keys, spent := written(), r.logical, 0, 0.0
 	live, err := size(r.dir)
 	if err != nil {
 		return err
@@ -129,9 +136,6 @@ func (r *run) blocks(phase string, count uint64, next func() changes) error {
 	var stages, commits, wholes []float64
 	for range count {
 		block := next()
-		for key, value := range block {
-			logical += len(key) + len(value)
-		}
 		keys += len(block)
 		start := cpu()
 		stage, commit, err := r.block(phase, block)
@@ -151,7 +155,7 @@ func (r *run) blocks(phase string, count uint64, next func() changes) error {
 	quantiles(phase+"_whole", wholes)
 	tell(phase+"_keys_s", float64(keys)/sum(wholes)*1e3)
 	tell(phase+"_cpu_ms", spent/float64(count))
-	tell(phase+"_logical_bytes", each(uint64(logical)))
+	tell(phase+"_logical_bytes", each(uint64(r.logical-logical)))
 	tell(phase+"_live_bytes", (float64(after)-float64(live))/float64(count))
 	return tell(phase+"_written_bytes", each(written()-before))
 }
@@ -180,16 +184,25 @@ func reads(name string, keys, count uint64, get func(key []byte) error) error {
 	return tell(name, float64(count)/took*1e3)
 }
 
-func bench(args []string) error {
-	if len(args) != 8 {
-		return fmt.Errorf("%d arguments\n%s", len(args), usage)
+// parsed gives count numbers, which are all of args after the folder and the settings.
+func parsed(args []string, count int) ([]uint64, error) {
+	if len(args) != 2+count {
+		return nil, fmt.Errorf("%d arguments\n%s", len(args), usage)
 	}
-	var numbers [6]uint64
+	numbers := make([]uint64, count)
 	for i := range numbers {
 		var err error
 		if numbers[i], err = strconv.ParseUint(args[2+i], 10, 64); err != nil {
-			return err
+			return nil, err
 		}
+	}
+	return numbers, nil
+}
+
+func bench(args []string) error {
+	numbers, err := parsed(args, 6)
+	if err != nil {
+		return err
 	}
 	keys, count, mixed, per, readsWanted, proofs := numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5]
 	runtime.GC()
@@ -198,7 +211,7 @@ func bench(args []string) error {
 	if err != nil {
 		return err
 	}
-	r := &run{opened, args[0], 0}
+	r := &run{store: opened, dir: args[0]}
 	if err := r.load(keys); err != nil {
 		return err
 	}
@@ -215,6 +228,12 @@ func bench(args []string) error {
 	if err := r.blocks("mixed", mixed, func() changes { return mix(&random, keys, per, &top) }); err != nil {
 		return err
 	}
+	files, err := size(r.dir)
+	if err != nil {
+		return err
+	}
+	tell("files_bytes", float64(files))
+	tell("all_logical_bytes", float64(r.logical))
 	return r.close()
 }
 
@@ -268,9 +287,11 @@ func (r *run) readAll(keys, count, proofs uint64) error {
 	})
 }
 
+// reopen opens what a bench left, and reads ten blocks back with caches that are empty.
 func reopen(args []string) error {
-	if len(args) != 2 {
-		return fmt.Errorf("%d arguments\n%s", len(args), usage)
+	numbers, err := parsed(args, 2)
+	if err != nil {
+		return err
 	}
 	var opened *store
 	took, err := timed(func() (err error) {
@@ -280,7 +301,21 @@ func reopen(args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := tell("reopen_s", took/1e3); err != nil {
+	tell("reopen_s", took/1e3)
+	var old *iavl.ImmutableTree
+	took, err = timed(func() (err error) {
+		old, err = opened.GetImmutable(max(1, opened.Version()-10))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	tell("cold_snapshot_ms", took)
+	err = reads("cold_reads_s", numbers[0], numbers[1], func(key []byte) error {
+		_, err := old.Get(key)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	return opened.close()

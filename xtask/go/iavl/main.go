@@ -15,7 +15,7 @@ import (
 
 const usage = `usage: braid-iavl roots SEED
        braid-iavl bench  DIR sdk|cached KEYS BLOCKS MIXED CHANGES READS PROOFS
-       braid-iavl reopen DIR sdk|cached`
+       braid-iavl reopen DIR sdk|cached KEYS READS`
 
 var commands = map[string]func(args []string) error{"roots": roots, "bench": bench, "reopen": reopen}
 

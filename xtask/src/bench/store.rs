@@ -141,7 +141,7 @@ impl Bench {
                 kind: Some(commit),
                 numbers: [size.keys, blocks, mixed, size.changes, reads.0, reads.1],
                 threads: Some(threads),
-                reopens: name == "sync 2",
+                reopen: (name == "sync 2").then_some(READS),
             };
             self.measure(&load)?;
         }
@@ -158,7 +158,7 @@ impl Bench {
                 kind: Some(kind),
                 numbers: [size.keys, go_blocks, go_blocks, size.changes, GO_READS, GO_PROOFS],
                 threads: None,
-                reopens: true,
+                reopen: Some(GO_READS),
             };
             self.measure(&load)?;
         }
@@ -169,8 +169,8 @@ impl Bench {
         eprintln!("measuring {} …", load.name);
         let home = tempfile::tempdir_in(&self.dir).context("make a folder to measure in")?;
         let mut figures = load.run(home.path())?;
-        if load.reopens {
-            figures.merge(load.reopen(home.path())?)?;
+        if let Some(reads) = load.reopen {
+            figures.merge(load.reopen(home.path(), reads)?)?;
         }
         for (at, root) in &figures.roots {
             let (want, who) = self

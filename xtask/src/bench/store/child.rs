@@ -20,8 +20,8 @@ pub(super) struct Load<'a> {
     pub(super) numbers: [u64; 6],
     /// Cores that the tree uses; Go uses what there is.
     pub(super) threads: Option<u32>,
-    /// Whether it is opened once more, by another process.
-    pub(super) reopens: bool,
+    /// Reads ten blocks back after another process opened it once more; `None` where none does.
+    pub(super) reopen: Option<u64>,
 }
 
 /// What a load came to.
@@ -41,8 +41,10 @@ impl Load<'_> {
     }
 
     /// Opens `home` again.
-    pub(super) fn reopen(&self, home: &Path) -> Result<Figures> {
-        listen(self.command("reopen", home))
+    pub(super) fn reopen(&self, home: &Path, reads: u64) -> Result<Figures> {
+        let mut command = self.command("reopen", home);
+        command.args([self.numbers[0], reads].map(|n| n.to_string()));
+        listen(command)
     }
 
     fn command(&self, verb: &str, home: &Path) -> Command {

@@ -16,164 +16,46 @@ enum Unit {
     Bytes,
     /// Mebibytes, and how many times a block's keys and values. Less is better; a database that was just compacted
     /// may have shrunk, which says nothing.
-    Disk,
+    Block,
+    /// The same beside the keys and values of all blocks.
+    All,
     /// Milliseconds, one figure. Less is better.
     Cpu,
 }
 
-/// One row: what it is, the run of ours it is taken from, its name there, and its name in Go's runs.
-type Row = (&'static str, &'static str, &'static str, &'static str, Unit);
+/// One row: what it is, the run of ours it is taken from, the figure's name, and whether Go has it.
+type Row = (&'static str, &'static str, &'static str, bool, Unit);
 
+// One line a row.
+#[rustfmt::skip]
 const ROWS: &[Row] = &[
-    ("load all keys, durable", "sync 2", "load_s", "load_s", Unit::S),
-    (
-        "updates: apply, hash, durable; 2 threads",
-        "sync 2",
-        "update_whole",
-        "update_whole",
-        Unit::Ms,
-    ),
-    (
-        "same, 1 thread",
-        "sync 1",
-        "update_whole",
-        "update_whole",
-        Unit::Ms,
-    ),
-    (
-        "updates: apply and hash; 2 threads",
-        "sync 2",
-        "update_stage",
-        "update_stage",
-        Unit::Ms,
-    ),
-    (
-        "same, 1 thread",
-        "sync 1",
-        "update_stage",
-        "update_stage",
-        Unit::Ms,
-    ),
-    (
-        "same while the block before is written; 2 threads",
-        "async 2",
-        "update_stage",
-        "update_stage",
-        Unit::Ms,
-    ),
-    (
-        "same, 1 thread",
-        "async 1",
-        "update_stage",
-        "update_stage",
-        Unit::Ms,
-    ),
-    (
-        "80/15/5: apply, hash, durable; 2 threads",
-        "mixed sync 2",
-        "mixed_whole",
-        "mixed_whole",
-        Unit::Ms,
-    ),
-    (
-        "80/15/5: apply and hash while the block before is written; 2 threads",
-        "mixed async 2",
-        "mixed_stage",
-        "mixed_stage",
-        Unit::Ms,
-    ),
-    (
-        "commit, sync",
-        "sync 2",
-        "update_commit",
-        "update_commit",
-        Unit::Ms,
-    ),
-    ("commit, async", "async 2", "update_commit", "", Unit::Ms),
-    (
-        "CPU a block of updates, all threads",
-        "async 2",
-        "update_cpu_ms",
-        "update_cpu_ms",
-        Unit::Cpu,
-    ),
-    (
-        "updates a second, sustained and durable; async",
-        "async 2",
-        "update_keys_s",
-        "update_keys_s",
-        Unit::Rate,
-    ),
-    (
-        "same, sync",
-        "sync 2",
-        "update_keys_s",
-        "update_keys_s",
-        Unit::Rate,
-    ),
-    (
-        "reads a second of the newest version, one core",
-        "sync 2",
-        "latest_reads_s",
-        "latest_reads_s",
-        Unit::Rate,
-    ),
-    (
-        "reads a second ten blocks back, one core",
-        "sync 2",
-        "old_reads_s",
-        "old_reads_s",
-        Unit::Rate,
-    ),
-    (
-        "membership proofs a second, one core",
-        "sync 2",
-        "proofs_s",
-        "proofs_s",
-        Unit::Rate,
-    ),
-    (
-        "memory a key, tree with its keys, values and index",
-        "sync 2",
-        "tree_bytes_key",
-        "",
-        Unit::Bytes,
-    ),
-    (
-        "memory a key, the whole process",
-        "sync 2",
-        "resident_bytes_key",
-        "resident_bytes_key",
-        Unit::Bytes,
-    ),
-    (
-        "disk a block, live (× its keys and values)",
-        "sync 2",
-        "update_live_bytes",
-        "update_live_bytes",
-        Unit::Disk,
-    ),
-    (
-        "same, written",
-        "sync 2",
-        "update_written_bytes",
-        "update_written_bytes",
-        Unit::Disk,
-    ),
-    (
-        "same, written for checkpoints beside",
-        "sync 2",
-        "update_checkpoint_bytes",
-        "",
-        Unit::Disk,
-    ),
-    (
-        "open again, in a new process",
-        "sync 2",
-        "reopen_s",
-        "reopen_s",
-        Unit::S,
-    ),
+    ("load all keys, durable; 2 threads", "sync 2", "load_s", true, Unit::S),
+    ("updates: apply, hash, durable; 2 threads", "sync 2", "update_whole", true, Unit::Ms),
+    ("same, 1 thread", "sync 1", "update_whole", true, Unit::Ms),
+    ("updates: apply and hash; 2 threads", "sync 2", "update_stage", true, Unit::Ms),
+    ("same, 1 thread", "sync 1", "update_stage", true, Unit::Ms),
+    ("same while the block before is written; 2 threads", "async 2", "update_stage", true, Unit::Ms),
+    ("same, 1 thread", "async 1", "update_stage", true, Unit::Ms),
+    ("80/15/5: apply, hash, durable; 2 threads", "mixed sync 2", "mixed_whole", true, Unit::Ms),
+    ("same without durable, while the block before is written", "mixed async 2", "mixed_stage", true, Unit::Ms),
+    ("commit, sync", "sync 2", "update_commit", true, Unit::Ms),
+    ("commit, async", "async 2", "update_commit", false, Unit::Ms),
+    ("CPU a block of updates, all threads, all told", "async 2", "update_cpu_ms", true, Unit::Cpu),
+    ("updates a second, sustained and durable; async", "async 2", "update_keys_s", true, Unit::Rate),
+    ("same, sync", "sync 2", "update_keys_s", true, Unit::Rate),
+    ("reads a second, newest version; one core", "sync 2", "latest_reads_s", true, Unit::Rate),
+    ("same, ten blocks back", "sync 2", "old_reads_s", true, Unit::Rate),
+    ("same, ten blocks back, after opening again", "sync 2", "cold_reads_s", true, Unit::Rate),
+    ("membership proofs a second; one core", "sync 2", "proofs_s", true, Unit::Rate),
+    ("open again, in a new process", "sync 2", "reopen_s", true, Unit::S),
+    ("memory a key, after opening: tree, keys, values, index", "sync 2", "tree_bytes_key", false, Unit::Bytes),
+    ("same, without what is free for the next blocks", "sync 2", "used_bytes_key", false, Unit::Bytes),
+    ("memory a key, whole process (Go: after the load)", "sync 2", "resident_bytes_key", true, Unit::Bytes),
+    ("disk a block (× its keys and values): growth", "sync 2", "update_live_bytes", true, Unit::Block),
+    ("same, written, all told", "sync 2", "update_written_bytes", true, Unit::Block),
+    ("same, written for checkpoints", "sync 2", "update_checkpoint_bytes", false, Unit::Block),
+    ("journal in the end (× all keys and values)", "sync 2", "journal_bytes", false, Unit::All),
+    ("all files in the end (× all keys and values)", "sync 2", "files_bytes", true, Unit::All),
 ];
 
 /// A line on what was measured.
@@ -209,13 +91,13 @@ pub(super) fn table(runs: &BTreeMap<&'static str, Figures>) -> String {
     } else {
         vec!["| | Braid |".to_owned(), "|---|--:|".into()]
     };
-    for &(title, run, name, theirs, unit) in ROWS {
+    for &(title, run, name, gos, unit) in ROWS {
         let Some(ours) = runs.get(run).and_then(|figures| cell(figures, name, unit)) else {
             continue;
         };
         let mut line = format!("| {title} | {} |", ours.0);
         if go.len() == 2 {
-            let theirs = [go[0], go[1]].map(|figures| cell(figures, theirs, unit));
+            let theirs = [go[0], go[1]].map(|figures| cell(figures, name, unit).filter(|_| gos));
             let ratio = |theirs: &Option<(String, f64)>| {
                 let (_, theirs) = theirs.as_ref()?;
                 times(match unit {
@@ -243,9 +125,14 @@ fn cell(figures: &Figures, name: &str, unit: Unit) -> Option<(String, f64)> {
         Unit::S => get(name).map(|n| (format!("{} s", digits(n)), n))?,
         Unit::Rate => get(name).map(|n| (format!("{} k", digits(n / 1e3)), n))?,
         Unit::Bytes => get(name).map(|n| (format!("{} B", thousands(n)), n))?,
-        Unit::Disk => {
-            let (n, logical) = (get(name).filter(|n| *n >= 0.0)?, get("update_logical_bytes")?);
-            let text = format!("{:.2} MiB ({:.1}×)", n / f64::from(1 << 20), n / logical);
+        Unit::Block | Unit::All => {
+            let beside = if matches!(unit, Unit::All) {
+                "all_logical_bytes"
+            } else {
+                "update_logical_bytes"
+            };
+            let n = get(name).filter(|n| *n >= 0.0)?;
+            let text = format!("{:.2} MiB ({:.1}×)", n / f64::from(1 << 20), n / get(beside)?);
             (text, n)
         }
         Unit::Cpu => get(name).map(|n| (format!("{} ms", digits(n)), n))?,
@@ -309,9 +196,9 @@ mod tests {
         let text = table(&runs(true));
         let rows: Vec<&str> = text.lines().skip(2).collect();
         let want = [
-            "| load all keys, durable | 2.0 s | 90.0 s | 1.0 s | 45.0×, 0.50× |",
+            "| load all keys, durable; 2 threads | 2.0 s | 90.0 s | 1.0 s | 45.0×, 0.50× |",
             "| updates: apply, hash, durable; 2 threads | 20.0 / 123 ms | 4,008 / 5,000 ms |  | 200× |",
-            "| membership proofs a second, one core | 100 k |  | 20.0 k | 5.0× |",
+            "| membership proofs a second; one core | 100 k |  | 20.0 k | 5.0× |",
         ];
         assert_eq!(rows, want);
     }
@@ -320,7 +207,7 @@ mod tests {
     fn without_go_there_are_no_columns_for_it() {
         let text = table(&runs(false));
         assert!(text.lines().all(|line| line.matches('|').count() == 3), "{text}");
-        assert!(text.contains("| load all keys, durable | 2.0 s |"));
+        assert!(text.contains("| load all keys, durable; 2 threads | 2.0 s |"));
     }
 
     #[test]
