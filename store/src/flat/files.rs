@@ -268,7 +268,8 @@ impl FlatHistory {
     fn unlink(&self, journal: &Journal) -> Result<()> {
         for part in self.layers().parts.iter().rev() {
             let height = part.head.to;
-            let Some((meta, digest)) = journal.meta(height)? else {
+            // Pruned, or damaged: that is told by others.
+            let Ok(Some((meta, digest))) = journal.meta(height) else {
                 continue;
             };
             let record = match meta.kind {
