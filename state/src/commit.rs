@@ -67,6 +67,9 @@ pub enum StoreError {
     /// What is on disk is not what was written.
     #[error("corrupt store: {0}")]
     Corrupt(String),
+    /// What is on disk was written by another program, or for other stores. It is whole.
+    #[error("incompatible store: {0}")]
+    Incompatible(String),
     /// Another process holds the database.
     #[error("database at {0} is in use by another process")]
     Locked(String),
@@ -127,6 +130,11 @@ pub trait CommitStore: StateSync + Send + Sync + 'static {
     fn record(&self, height: u64) -> Result<Option<Bytes>, StoreError>;
     /// The newest index entry under `key`.
     fn find(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError>;
+    /// Blocks from this height on must be kept by whoever can play them again: with them a store that lost everything but
+    /// a checkpoint is made whole. 0: all blocks.
+    fn retain(&self) -> u64 {
+        0
+    }
     /// The value under `key` at `height`, with its proof.
     fn prove(&self, height: u64, key: &Key) -> Result<Proven, StoreError>;
 }

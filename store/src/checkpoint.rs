@@ -53,12 +53,11 @@ pub(crate) fn drop_unfinished(folder: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Writes `frozen` as a checkpoint, durably, and drops all but the newest `keep`. Returns its size in bytes.
+/// Writes `frozen` as a checkpoint, durably. Returns its size in bytes.
 pub(crate) fn write(
     folder: &Path,
     frozen: &Frozen,
     record: Digest,
-    keep: usize,
     points: &Points,
 ) -> Result<u64, StoreError> {
     let path = folder.join(format!("ckpt-{}", frozen.version().height));
@@ -70,11 +69,6 @@ pub(crate) fn write(
         .and_then(|()| fs::metadata(&path));
     let size = result.map_err(|e| failed(&path, &e))?.len();
     points.at(Point::CheckpointNamed);
-    let all = list(folder)?;
-    for (_, old) in &all[..all.len().saturating_sub(keep.max(1))] {
-        fs::remove_file(old).map_err(|e| failed(old, &e))?;
-    }
-    points.at(Point::CheckpointsDropped);
     Ok(size)
 }
 
@@ -289,7 +283,6 @@ mod tests {
             folder.path(),
             &Frozen::new(version, trees),
             [9; 32],
-            1,
             &Points::default(),
         )
         .unwrap();

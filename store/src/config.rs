@@ -1,6 +1,6 @@
 //! How a store is opened.
-use crate::Points;
 use crate::backend::Database;
+use crate::{Points, Pruning};
 use state::StoreId;
 
 /// When a commit returns.
@@ -12,6 +12,17 @@ pub enum Commit {
     /// When it is published. Heights are written behind, several with one sync; a kill loses those that were not, and
     /// the chain replays them: `durable` says from where. A commit waits while eight heights or 64 MiB are unwritten.
     Async,
+}
+
+/// What opening does where the journal is damaged: unreadable, shorter than what was acknowledged, or not whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Damaged {
+    /// Refuses, with the reason.
+    #[default]
+    Refuse,
+    /// Sets the journal aside and starts a new one from the newest whole checkpoint, or from genesis. For a node whose
+    /// consensus has the blocks since then and replays them (`aside.rs`).
+    SetAside,
 }
 
 /// How a store is opened.
@@ -29,8 +40,17 @@ pub struct Config {
     /// A checkpoint is also written when the journal has grown by this many bytes, and by as many as the last checkpoint
     /// has, since then; 0 writes none for size's sake. So checkpoints at most double what is written.
     pub checkpoint_bytes: u64,
-    /// How many checkpoints are kept; 0 counts as 1.
+    /// How many checkpoints are kept at most; the newest two, and the one that old state is rebuilt from, are in any
+    /// case.
     pub checkpoints: usize,
+    /// Which heights' state is kept.
+    pub pruning: Pruning,
+    /// How many heights' bodies and look-ups are kept before the newest; 0 keeps all.
+    pub keep_blocks: u64,
+    /// What opening does where the journal is damaged.
+    pub damaged: Damaged,
+    /// Trees may take so many bytes of memory; a block that comes after is refused. 0 is no limit.
+    pub memory_limit: u64,
     /// A snapshot for other nodes is written at every multiple of this height; 0 writes none. Nodes of a chain that
     /// agree on it have the same snapshots, so that a new node may fetch its chunks from all of them.
     pub snapshot_interval: u64,
@@ -65,6 +85,10 @@ impl Config {
             checkpoint_interval: 10_000,
             checkpoint_bytes: 64 << 20,
             checkpoints: 4,
+            pruning: Pruning::NOTHING,
+            keep_blocks: 0,
+            damaged: Damaged::Refuse,
+            memory_limit: 0,
             snapshot_interval: 0,
             snapshots: 2,
             restore_bytes: 16 << 30,

@@ -15,26 +15,28 @@
 //! A failure in 2 or 4 poisons the store: what reached the disk is unknown until it is opened again.
 //!
 //! How a store is opened again stands in `open.rs`.
+use crate::aside::SetAside;
 use crate::flat::{FlatHistory, HistoryStats, Threads};
-use crate::head::Head;
 use crate::history::History;
-use crate::journal::Journal;
-use crate::open::{Opened, chained, failed, load, lock, sync_folders};
+use crate::open::{self, Loaded, Opened, chained, lock};
 use crate::points::Point;
-use crate::record::{Digest, Kind, Part, decode_index};
+use crate::prune::{Bell, Pruner};
+use crate::record::{Digest, Kind, Part};
+use crate::retain::Retention;
 use crate::snapshot::Snapshots;
 use crate::versions::Versions;
-use crate::writer::{Behind, Disk, Published, Recent, Writer};
-use crate::{Commit, Config, Frozen, Staged, View, checkpoint};
+use crate::writer::{Behind, Disk, Published, Writer};
+use crate::{Commit, Config, Frozen, Staged, View};
 use parking_lot::{Mutex, RwLock};
 use state::{AppHash, BlockRecord, Bytes, ChangeSet, CommitStore, Key, Proven, StoreError, Version};
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
-/// The durable commit store. All heights since the first are kept.
+/// The durable commit store. It keeps the heights that its configuration says.
 #[derive(Debug)]
 pub struct DiskStore {
     pub(crate) config: Config,
@@ -44,9 +46,10 @@ pub struct DiskStore {
     pub(crate) behind: Option<Behind>,
     /// Held throughout a commit.
     pub(crate) commit: Mutex<()>,
-    /// The first height; 0 before the first commit.
-    pub(crate) first: RwLock<u64>,
     history: History,
+    /// Who lets go of what retention no longer needs.
+    pruner: Option<Pruner>,
+    aside: Option<SetAside>,
     /// What keeps flat history.
     flat: Option<Threads>,
     pub(crate) snapshots: Snapshots,
@@ -63,60 +66,36 @@ impl DiskStore {
     /// fails.
     pub fn open(home: impl AsRef<Path>, config: Config) -> Result<Self> {
         let home = home.as_ref();
-        let checkpoints = home.join("checkpoints");
-        fs::create_dir_all(&checkpoints).map_err(|e| failed(&checkpoints, &e))?;
+        let checkpoints = open::checkpoints(home)?;
         let lock = lock(home)?;
-        let journal = Journal::open(home, &config.database)?;
-        let head = Head::open(home)?;
-        sync_folders(home, &config.database.path(home))?;
-        config.points.at(Point::OpenStep);
-        let bounds = journal.bounds()?;
-        let last = bounds.map_or(0, |(_, last)| last);
-        head.check(last)?;
-        journal.drop_above(last)?;
-        config.points.at(Point::OpenStep);
-        checkpoint::drop_unfinished(&checkpoints)?;
-        let opened = match bounds {
-            None => Opened {
-                versions: Versions::new(&config),
-                last: Digest::default(),
-                bytes: 0,
-                size: 0,
-            },
-            Some((first, last)) => load(&journal, &checkpoints, &config, first, last)?,
-        };
-        let (mut first, mut recent) = (0, Recent::new());
-        if let Some((start, last)) = bounds {
-            first = start;
-            let (meta, _) = journal.expect(last)?;
-            let index = decode_index(&journal.read(&meta, Part::Index)?, last)?;
-            journal.put_index(last, &index)?;
-            config.points.at(Point::OpenStep);
-            recent.push_back(Published::new(
-                last,
-                &BlockRecord {
-                    body: Bytes::new(),
-                    index,
-                },
-            ));
-            recent[0].body = None;
-        }
         let Opened {
+            journal,
+            head,
+            loaded,
+            floors,
+            first,
+            recent,
+            aside,
+        } = open::open(home, &config)?;
+        let Loaded {
             versions,
             last,
             bytes,
             size,
-        } = opened;
+        } = loaded;
         let snapshots = Snapshots::open(home, versions.latest().height)?;
         let writer = Writer {
             last,
+            floors,
             bytes,
             size,
             checkpoint: None,
             failed: None,
         };
         let flat = if config.history {
-            Some(Arc::new(FlatHistory::open(home, &config, &journal)?))
+            let history = FlatHistory::open(home, &config, &journal)?;
+            history.prune(floors.state);
+            Some(Arc::new(history))
         } else {
             None
         };
@@ -129,7 +108,20 @@ impl DiskStore {
             writer: Mutex::new(writer),
             poison: RwLock::new(None),
             flat,
+            first: RwLock::new(first),
+            retention: Retention {
+                pruning: config.pruning,
+                blocks: config.keep_blocks,
+            },
+            floors: RwLock::new(floors),
+            uncovered: AtomicU64::new(floors.changes),
+            retain: AtomicU64::new(0),
+            thinning: Mutex::new(()),
+            removing: Mutex::new(()),
+            bell: Bell::default(),
+            prune_failure: Mutex::new(None),
         });
+        disk.thin()?;
         let flat = match &disk.flat {
             Some(flat) => Some(Threads::start(&disk, flat, versions.head())?),
             None => None,
@@ -138,14 +130,20 @@ impl DiskStore {
             Commit::Sync => None,
             Commit::Async => Some(Behind::start(Arc::clone(&disk), versions.latest())?),
         };
+        let pruner = if disk.retention.prunes() {
+            Some(Pruner::start(Arc::clone(&disk))?)
+        } else {
+            None
+        };
         Ok(Self {
             config,
             versions,
             disk,
             behind,
             commit: Mutex::new(()),
-            first: RwLock::new(first),
             history: History::default(),
+            pruner,
+            aside,
             flat,
             snapshots,
             _lock: lock,
@@ -166,17 +164,38 @@ impl DiskStore {
         self.snapshots.failure()
     }
 
+    /// Why pruning did not get on, if it did not. It goes on with the next height that is due.
+    pub fn prune_failure(&self) -> Option<StoreError> {
+        self.disk.prune_failure.lock().clone()
+    }
+
+    /// What opening did about a damaged journal, if it had to ([`crate::Damaged::SetAside`]).
+    pub fn set_aside(&self) -> Option<&SetAside> {
+        self.aside.as_ref()
+    }
+
     /// Reads every record and checks its hash and its place in the chain. Returns how many there are.
     pub fn verify(&self) -> Result<u64> {
         self.catch_up()?;
         let Some((first, last)) = self.disk.journal.bounds()? else {
             return Ok(0);
         };
-        let mut previous = Digest::default();
+        let floors = self.disk.floors();
+        let first = first.max(floors.meta());
+        let (begin, _) = self.disk.journal.expect(first)?;
+        // Whether the record before the first was pruned, never was, or is one that a checkpoint names.
+        let pruned = floors.meta() > 0 || begin.kind == Kind::Seed;
+        let mut previous = if pruned { begin.previous } else { Digest::default() };
         for height in first..=last {
             let (meta, hash) = chained(&self.disk.journal, height, previous)?;
-            for part in Part::ALL {
-                self.disk.journal.read(&meta, part)?;
+            for (part, floor) in [
+                (Part::Changes, floors.changes),
+                (Part::Body, floors.blocks),
+                (Part::Index, floors.blocks),
+            ] {
+                if height >= floor {
+                    self.disk.journal.read(&meta, part)?;
+                }
             }
             previous = hash;
         }
@@ -186,21 +205,27 @@ impl DiskStore {
     /// The trees of a height: those in RAM, else rebuilt from the nearest checkpoint and the journal, which may take as
     /// much time and memory as opening does.
     pub fn frozen(&self, height: u64) -> Result<Frozen> {
+        self.check_kept(height)?;
         if let Some(frozen) = self.versions.get(height) {
             return Ok(frozen);
         }
-        self.check_kept(height)?;
         // It left the ring, but may not be in the journal yet.
         self.catch_up()?;
         let rebuilt = self
             .history
             .get(height, &self.disk.journal, &self.disk.checkpoints, &self.config);
-        rebuilt.map_err(|e| match (e, self.disk.flat.as_ref().map(|history| history.troubles())) {
-            (StoreError::Corrupt(why), Some(troubles)) if !troubles.is_empty() => {
-                StoreError::Corrupt(format!("{why}; {}", troubles.join("; ")))
-            }
-            (e, _) => e,
-        })
+        // What was being read may have been pruned meanwhile.
+        if rebuilt.is_err() {
+            self.check_kept(height)?;
+        }
+        rebuilt.map_err(
+            |e| match (e, self.disk.flat.as_ref().map(|history| history.troubles())) {
+                (StoreError::Corrupt(why), Some(troubles)) if !troubles.is_empty() => {
+                    StoreError::Corrupt(format!("{why}; {}", troubles.join("; ")))
+                }
+                (e, _) => e,
+            },
+        )
     }
 
     fn check_kept(&self, height: u64) -> Result<()> {
@@ -218,7 +243,10 @@ impl DiskStore {
     /// Waits until flat history has every durable height. Returns why it cannot, where it cannot.
     pub fn history_settled(&self) -> Result<()> {
         self.catch_up()?;
-        self.disk.flat.as_ref().map_or(Ok(()), |history| history.settled())
+        self.disk
+            .flat
+            .as_ref()
+            .map_or(Ok(()), |history| history.settled())
     }
 
     /// What flat history has; `None` where it is switched off.
@@ -227,7 +255,7 @@ impl DiskStore {
     }
 
     /// Waits for what is written behind.
-    fn catch_up(&self) -> Result<()> {
+    pub(crate) fn catch_up(&self) -> Result<()> {
         self.behind
             .as_ref()
             .map_or(Ok(()), |behind| behind.drained(&self.disk).map(drop))
@@ -237,7 +265,7 @@ impl DiskStore {
     fn publish(&self, staged: &Staged, record: &BlockRecord) {
         let published = Published::new(staged.version().height, record);
         let mut recent = self.disk.recent.write();
-        let mut first = self.first.write();
+        let mut first = self.disk.first.write();
         if *first == 0 {
             *first = staged.version().height;
         }
@@ -251,6 +279,7 @@ impl DiskStore {
 impl Drop for DiskStore {
     fn drop(&mut self) {
         self.behind = None;
+        self.pruner = None;
         self.flat = None;
         self.disk.writer.lock().reap(true);
     }
@@ -273,13 +302,20 @@ impl CommitStore for DiskStore {
         Ok(self.latest())
     }
     fn oldest(&self) -> u64 {
-        *self.first.read()
+        self.disk.oldest()
+    }
+    fn retain(&self) -> u64 {
+        let checkpoint = self.disk.retain.load(Ordering::Acquire);
+        // Whoever takes a snapshot gets the blocks after it from others.
+        self.snapshots
+            .oldest()
+            .map_or(checkpoint, |snapshot| checkpoint.min(snapshot))
     }
     fn snapshot(&self, height: u64) -> Result<View> {
+        self.check_kept(height)?;
         if let Some(frozen) = self.versions.get(height) {
             return Ok(View::Tree(frozen));
         }
-        self.check_kept(height)?;
         if let Some(history) = &self.disk.flat
             && let Some(flat) = history.at(height)?
         {
@@ -308,10 +344,11 @@ impl CommitStore for DiskStore {
             return Ok(version);
         }
         let mut writer = self.disk.writer.lock();
-        let hash = self.disk.write(&mut writer, &staged, &record)?;
-        self.disk.acknowledge(version.height, hash)?;
+        self.disk.write(&mut writer, &staged, &record)?;
+        self.disk.acknowledge(version.height, writer.last)?;
         self.publish(&staged, &record);
         self.disk.settle(&record, version.height)?;
+        self.disk.enforce(writer.floors);
         self.disk.checkpoint(&mut writer, &staged.next);
         drop(writer);
         self.snapshots.offer(&staged.next, &self.config);
@@ -330,13 +367,21 @@ impl CommitStore for DiskStore {
             return Ok(Some(body));
         }
         drop(recent);
+        let kept = || height >= self.disk.floors().blocks;
+        if !kept() {
+            return Ok(None);
+        }
         let Some((meta, _)) = self.disk.journal.meta(height)? else {
             return Ok(None);
         };
         if meta.kind == Kind::Seed {
             return Ok(None);
         }
-        Ok(Some(self.disk.journal.read(&meta, Part::Body)?.into()))
+        match self.disk.journal.read(&meta, Part::Body) {
+            // It may have been pruned meanwhile.
+            Err(_) if !kept() => Ok(None),
+            body => body.map(|body| Some(body.into())),
+        }
     }
     fn find(&self, key: &[u8]) -> Result<Option<Bytes>> {
         let recent = self.disk.recent.read();
@@ -344,7 +389,9 @@ impl CommitStore for DiskStore {
             return Ok(Some(value.clone()));
         }
         drop(recent);
-        Ok(self.disk.journal.find(key)?.map(|(_, value)| value))
+        let found = self.disk.journal.find(key)?;
+        let floor = self.disk.floors().blocks;
+        Ok(found.filter(|(of, _)| *of >= floor).map(|(_, value)| value))
     }
     fn prove(&self, height: u64, key: &Key) -> Result<Proven> {
         self.frozen(height)?.prove(key)

@@ -56,6 +56,10 @@ impl Head {
             .write_all_at(&slot, place)
             .map_err(|e| failed(&self.path, &e))
     }
+    /// Puts on the disk what was noted: otherwise it may lag after a power cut.
+    pub(crate) fn sync(&self) -> Result<(), StoreError> {
+        self.file.sync_all().map_err(|e| failed(&self.path, &e))
+    }
     /// Forgets the height noted: the journal is about to start anew.
     pub(crate) fn clear(&self) -> Result<(), StoreError> {
         let cleared = self.file.set_len(0).and_then(|()| self.file.sync_all());

@@ -1,5 +1,6 @@
 //! Versions that the ring no longer holds, rebuilt from the nearest checkpoint, or genesis, and the journal.
 use crate::journal::Journal;
+use crate::open::chained;
 use crate::record::{Digest, Kind, Part, decode_changes};
 use crate::versions::{empty, split};
 use crate::{Config, Frozen, checkpoint};
@@ -86,11 +87,20 @@ pub(crate) fn fits(frozen: &Frozen, record: Digest, journal: &Journal) -> Result
 /// `base` with the journal's blocks up to `height` applied, hashed at the end.
 fn advance(base: &Frozen, height: u64, journal: &Journal) -> Result<Frozen, StoreError> {
     let mut trees = base.trees().clone();
-    let Some((first, _)) = journal.bounds()? else {
-        return Err(StoreError::Corrupt("the journal is empty".into()));
-    };
     let mut version = base.version();
-    for at in first.max(version.height + 1)..=height {
+    if version.height == 0 {
+        // Only a journal that begins with genesis' successor leads on from nothing.
+        let Some((first, _)) = journal.bounds()? else {
+            return Err(StoreError::Corrupt("the journal is empty".into()));
+        };
+        let (meta, _) = chained(journal, first, Digest::default())?;
+        if meta.kind == Kind::Seed {
+            let why = format!("the journal begins with a checkpoint of height {first}, which is not there");
+            return Err(StoreError::Corrupt(why));
+        }
+        version.height = first - 1;
+    }
+    for at in version.height + 1..=height {
         let (meta, _) = journal.expect(at)?;
         let changes = decode_changes(&journal.read(&meta, Part::Changes)?, at)?;
         for (tree, changes) in split(&mut trees, &changes)? {

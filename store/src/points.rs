@@ -33,6 +33,8 @@ pub enum Point {
     RollbackStep,
     /// A rollback is done; the note of it is still there.
     RollbackDone,
+    /// A step of setting a damaged journal aside is done.
+    SetAsideStep,
     /// A file of flat history is whole and synced.
     HistoryWritten,
     /// A file of flat history has its name; its folder is synced.
@@ -47,7 +49,7 @@ pub enum Point {
 
 impl Point {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::CommitBegun,
         Self::RecordWritten,
         Self::JournalSynced,
@@ -62,6 +64,7 @@ impl Point {
         Self::RollbackNoted,
         Self::RollbackStep,
         Self::RollbackDone,
+        Self::SetAsideStep,
         Self::HistoryWritten,
         Self::HistoryNamed,
         Self::HistoryListed,

@@ -108,7 +108,8 @@ impl Meta {
         let mut reader = Reader::new(content, &what);
         let format = reader.u8()?;
         if format != FORMAT {
-            return Err(corrupt(&format!("format {format}, this program reads {FORMAT}")));
+            let why = format!("{what}: format {format}, this program reads {FORMAT}");
+            return Err(StoreError::Incompatible(why));
         }
         let kind = match reader.u8()? {
             0 => Kind::Block,

@@ -35,6 +35,8 @@ pub(crate) struct Versions {
     ring: RwLock<Ring>,
     /// The newest call of `stage`.
     ticket: AtomicU64,
+    /// Bytes that the trees may take; 0 is no limit.
+    memory: u64,
 }
 
 #[derive(Debug)]
@@ -64,6 +66,7 @@ impl Versions {
         Self {
             ring: RwLock::new(ring),
             ticket: AtomicU64::new(0),
+            memory: config.memory_limit,
         }
     }
     pub(crate) fn head(&self) -> Frozen {
@@ -114,6 +117,7 @@ impl Versions {
             let why = format!("height {height} is beyond what a node can hold: at most {MAX_VERSION}");
             return Err(StoreError::Database(why));
         }
+        self.check_memory(&head, &changes)?;
         let mut trees = head.trees().clone();
         let nodes = apply(&mut trees, &changes, height)?;
         let version = Version {
@@ -130,6 +134,27 @@ impl Versions {
                 nodes,
             },
         ))
+    }
+    /// Refuses a block that would take more memory than the trees may have: better than a machine that has none left.
+    fn check_memory(&self, head: &Frozen, changes: &ChangeSet) -> Result<(), StoreError> {
+        /// What a change makes, a path of nodes among others, where nothing of it is shared.
+        const CHANGE_BYTES: u64 = 2048;
+        if self.memory == 0 {
+            return Ok(());
+        }
+        let usage = head.trees().values().map(crate::iavl::Tree::usage);
+        let used: u64 = usage.map(|usage| usage.nodes + usage.bytes + usage.index).sum();
+        let more = changes
+            .iter()
+            .map(|(key, value)| (key.bytes().len() + value.as_ref().map_or(0, Value::len)) as u64);
+        let more = more.sum::<u64>() + CHANGE_BYTES * changes.len() as u64;
+        if used + more <= self.memory {
+            return Ok(());
+        }
+        let limit = self.memory;
+        Err(StoreError::Database(format!(
+            "out of memory: the trees take {used} bytes, the block may take {more} more, the limit is {limit}: raise              memory-limit, or use a machine with more memory"
+        )))
     }
     /// Whether `staged` may be committed now.
     pub(crate) fn check(&self, staged: &Staged) -> Result<(), StoreError> {

@@ -5,7 +5,9 @@ use crate::journal::Journal;
 use crate::multistore::commit_info;
 use crate::open::failed;
 use crate::points::Point;
+use crate::prune::Bell;
 use crate::record::{Digest, Draft, Kind, encode_changes, encode_index};
+use crate::retain::{Floors, Retention};
 use crate::{Config, Frozen, Staged, checkpoint};
 use parking_lot::{Condvar, Mutex, RwLock};
 use prost::Message;
@@ -14,12 +16,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::thread::JoinHandle;
 
 type Result<T> = std::result::Result<T, StoreError>;
 
 /// A commit waits while so many heights are unwritten,
-const MAX_HEIGHTS: usize = 8;
+pub(crate) const MAX_HEIGHTS: usize = 8;
 /// or so many bytes.
 const MAX_BYTES: usize = 64 << 20;
 
@@ -36,6 +39,22 @@ pub(crate) struct Disk {
     pub(crate) poison: RwLock<Option<String>>,
     /// Follows what is durable.
     pub(crate) flat: Option<Arc<FlatHistory>>,
+    /// The first height; 0 before the first commit.
+    pub(crate) first: RwLock<u64>,
+    pub(crate) retention: Retention,
+    /// The floors in force: durable, and nothing below them is answered for.
+    pub(crate) floors: RwLock<Floors>,
+    /// The oldest change set that the checkpoints leave needed.
+    pub(crate) uncovered: AtomicU64,
+    /// The oldest checkpoint's height; 0 where there is none.
+    pub(crate) retain: AtomicU64,
+    /// Held while checkpoints are dropped,
+    pub(crate) thinning: Mutex<()>,
+    /// and while records are.
+    pub(crate) removing: Mutex<()>,
+    pub(crate) bell: Bell,
+    /// Why pruning did not get on.
+    pub(crate) prune_failure: Mutex<Option<StoreError>>,
 }
 
 /// The newest height and those that are not written, ascending. Each is published with its version.
@@ -54,6 +73,8 @@ pub(crate) struct Published {
 pub(crate) struct Writer {
     /// The newest record's hash.
     pub(crate) last: Digest,
+    /// The floors noted with a record, perhaps not durable yet.
+    pub(crate) floors: Floors,
     /// Journal bytes since the newest checkpoint.
     pub(crate) bytes: u64,
     /// The newest checkpoint's size.
@@ -88,8 +109,8 @@ impl Disk {
             self.poison.write().get_or_insert_with(|| e.to_string());
         })
     }
-    /// Writes a height's record, not yet durable. Returns its hash.
-    pub(crate) fn write(&self, writer: &mut Writer, staged: &Staged, record: &BlockRecord) -> Result<Digest> {
+    /// Writes a height's record, not yet durable.
+    pub(crate) fn write(&self, writer: &mut Writer, staged: &Staged, record: &BlockRecord) -> Result<()> {
         let Version { height, root } = staged.version();
         let changes = encode_changes(&staged.changes);
         let index = encode_index(&record.index);
@@ -102,12 +123,13 @@ impl Disk {
             commit_info,
         };
         self.config.points.at(Point::CommitBegun);
+        self.poison(self.note_floors(&mut writer.floors, height))?;
         let written = self.journal.append(&draft, [&changes, &record.body, &index]);
         self.config.points.at(Point::RecordWritten);
         let (hash, bytes) = self.poison(written)?;
         writer.last = hash;
         writer.bytes += bytes;
-        Ok(hash)
+        Ok(())
     }
     /// Makes what was written durable, up to `height`, and notes that it is.
     pub(crate) fn acknowledge(&self, height: u64, hash: Digest) -> Result<()> {
@@ -134,12 +156,11 @@ impl Disk {
         Ok(())
     }
     /// Writes a checkpoint in the background where one is due.
-    pub(crate) fn checkpoint(&self, writer: &mut Writer, frozen: &Frozen) {
+    pub(crate) fn checkpoint(self: &Arc<Self>, writer: &mut Writer, frozen: &Frozen) {
         writer.reap(false);
         let Config {
             checkpoint_interval: every,
             checkpoint_bytes: most,
-            checkpoints: keep,
             ..
         } = self.config;
         let height = frozen.version().height;
@@ -149,9 +170,12 @@ impl Disk {
             return;
         }
         writer.bytes = 0;
-        let (frozen, record, folder) = (frozen.clone(), writer.last, self.checkpoints.clone());
-        let points = self.config.points.clone();
-        let work = move || checkpoint::write(&folder, &frozen, record, keep, &points);
+        let (disk, frozen, record) = (Arc::clone(self), frozen.clone(), writer.last);
+        let work = move || {
+            let size = checkpoint::write(&disk.checkpoints, &frozen, record, &disk.config.points)?;
+            disk.thin()?;
+            Ok(size)
+        };
         match std::thread::Builder::new().name("checkpoint".into()).spawn(work) {
             Ok(running) => writer.checkpoint = Some(running),
             Err(e) => writer.failed = Some(failed(&self.checkpoints, &e)),
@@ -270,7 +294,7 @@ impl Drop for Behind {
 }
 
 /// Writes what is queued, all of it with one sync, until told to stop or unable to go on.
-fn run(disk: &Disk, (queue, changed): &(Mutex<Queue>, Condvar)) {
+fn run(disk: &Arc<Disk>, (queue, changed): &(Mutex<Queue>, Condvar)) {
     loop {
         let mut guard = queue.lock();
         while guard.jobs.is_empty() && !guard.stop {
@@ -304,17 +328,19 @@ fn run(disk: &Disk, (queue, changed): &(Mutex<Queue>, Condvar)) {
     }
 }
 
-fn write(disk: &Disk, jobs: &VecDeque<(Staged, BlockRecord)>) -> Result<()> {
+fn write(disk: &Arc<Disk>, jobs: &VecDeque<(Staged, BlockRecord)>) -> Result<()> {
     let mut writer = disk.writer.lock();
     let mut last = None;
     for (staged, record) in jobs {
-        last = Some((staged, disk.write(&mut writer, staged, record)?));
+        disk.write(&mut writer, staged, record)?;
+        last = Some(staged);
     }
-    let Some((staged, hash)) = last else { return Ok(()) };
-    disk.acknowledge(staged.version().height, hash)?;
+    let Some(staged) = last else { return Ok(()) };
+    disk.acknowledge(staged.version().height, writer.last)?;
     for (job, record) in jobs {
         disk.settle(record, job.version().height)?;
     }
+    disk.enforce(writer.floors);
     disk.checkpoint(&mut writer, &staged.next);
     Ok(())
 }

@@ -414,7 +414,7 @@ fn a_journal_with_a_hole_or_of_other_stores_is_refused_with_the_reason() {
         .to_string();
     assert_eq!(
         refused,
-        r#"corrupt store: the database has stores {"bank", "evm"}, opened with {"bank"}"#
+        r#"incompatible store: the database has stores {"bank", "evm"}, opened with {"bank"}"#
     );
     let (db, _, meta) = raw(home.path());
     let record = meta.remove(2u64.to_be_bytes()).unwrap().unwrap();

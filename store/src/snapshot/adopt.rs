@@ -86,13 +86,9 @@ impl DiskStore {
         writer.reap(true);
         self.unmake()?;
         let version = frozen.version();
-        let (folder, keep, points) = (
-            &self.disk.checkpoints,
-            self.config.checkpoints,
-            &self.config.points,
-        );
+        let (folder, points) = (&self.disk.checkpoints, &self.config.points);
         // Nobody knows the record before: its hash is that of no record, as for a first one.
-        let size = checkpoint::write(folder, &frozen, Digest::default(), keep, points)?;
+        let size = checkpoint::write(folder, &frozen, Digest::default(), points)?;
         let draft = Draft {
             kind: Kind::Seed,
             height: version.height,
@@ -108,7 +104,7 @@ impl DiskStore {
         drop(writer);
         let mut recent = self.disk.recent.write();
         recent.clear();
-        *self.first.write() = version.height;
+        *self.disk.first.write() = version.height;
         self.versions.restart(frozen);
         drop(recent);
         if let Some(behind) = &self.behind {
