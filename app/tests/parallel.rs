@@ -4,12 +4,12 @@
     reason = "a test ends where something is not as it should be"
 )]
 mod common;
-use common::{CHAIN_ID, Node, accounts, chain, genesis_of, mix, operators, seen};
+use common::{CHAIN_ID, Node, accounts, genesis_of, mix, operators, seen};
 use executor::{AnyExecutor, Faults, Parallel};
 use state::CommitStore;
 use store::{Config, DiskStore};
-use types::{Address, Bytes, U256};
-use workload::{Account, Chain, EthCall, Mix, Random, Weights};
+use types::Bytes;
+use workload::{Account, Chain, Mix, Weights};
 
 /// Runs generated blocks on all executors side by side; panics with the seed where they part.
 fn parallel_equals_serial(seed: u64, blocks: usize, size: usize, threads: &[usize]) {
@@ -89,78 +89,6 @@ fn generated_blocks_give_the_same_at_any_thread_count() {
     }
 }
 
-/// What the mix has not: delegated code, payments to oneself, to precompiles, to blocked addresses and to the
-/// proposer, who sends too, and accounts emptied to the last wei.
-fn odd(mix: &mut Mix, random: &mut Random) -> Bytes {
-    let chain = chain();
-    let count = mix.accounts.len();
-    // The first account operates the proposing validator.
-    let from = if random.chance(1, 4) {
-        0
-    } else {
-        random.below(count)
-    };
-    let (own, other) = (mix.accounts[from].address, random.below(count));
-    let pay = |to: Address, value: u64| EthCall {
-        gas: 60_000,
-        ..EthCall::pay(to, value)
-    };
-    let small = random.next() % 100;
-    let precompile = Address::with_last_byte((1 + random.below(10)) as u8);
-    let module = x_auth::module_address(["fee_collector", "bonded_tokens_pool"][random.below(2)]);
-    let call = match random.below(9) {
-        0 => pay(own, small),
-        1 => pay(precompile, small),
-        2 => pay(module, small),
-        3 => pay(mix.accounts[0].address, small),
-        4 => EthCall::call(module, Bytes::new(), 60_000),
-        5 => {
-            // To itself over the bank, with another message that may fail.
-            let account = &mut mix.accounts[from];
-            let to = if random.chance(1, 3) { module } else { own };
-            let messages = vec![account.send(&chain, &own, 1), account.send(&chain, &to, 1)];
-            return account.native(&chain, messages, 400_000);
-        }
-        6 => {
-            // All but the fee, or a bit more or less: a race for the last wei.
-            let base = Chain { tip: 0, ..chain };
-            let value = U256::from(10u64.pow(18)) * U256::from(999) + U256::from(small);
-            let call = EthCall {
-                value,
-                ..EthCall::pay(mix.accounts[other].address, 0)
-            };
-            return mix.accounts[from].eth(&base, &call);
-        }
-        _ => {
-            // EIP-7702: to the probe's code, to nothing, or to an account; one's own or another's authority.
-            let code = [mix.probe, Address::ZERO, mix.accounts[other].address][random.below(3)];
-            let mut authorizations = Vec::new();
-            for _ in 0..=random.below(3) {
-                let who = random.below(count);
-                let next =
-                    mix.accounts[who].sequence + u64::from(who == from) + u64::from(random.chance(1, 5));
-                authorizations.push(mix.accounts[who].authorize(&chain, code, next));
-                if who != from {
-                    mix.accounts[who].sequence = next + 1;
-                }
-            }
-            let to = mix.accounts[random.below(count)].address;
-            let data = workload::contracts::input("increment()", &[]);
-            let call = EthCall {
-                to: Some(to),
-                value: U256::from(small),
-                data,
-                gas: 300_000,
-            };
-            let account = &mut mix.accounts[from];
-            let tx = account.delegating_at(&chain, account.sequence, &call, authorizations);
-            account.sequence += 1;
-            return x_evm::wrap(&tx, &chain.config);
-        }
-    };
-    mix.accounts[from].eth(&chain, &call)
-}
-
 /// A chain whose proposer is among the senders, with blocks that run full.
 fn odd_mix(seed: u64, max_gas: i64) -> (app::InitChain, Mix) {
     let accounts = accounts(10);
@@ -174,7 +102,6 @@ fn odd_mix(seed: u64, max_gas: i64) -> (app::InitChain, Mix) {
 fn odd_blocks_near_the_gas_limit_give_the_same_on_disk_too() {
     for seed in seeds(4) {
         let (genesis, mut mix) = odd_mix(seed, 2_800_000);
-        let mut random = Random::new(seed);
         let home = tempfile::tempdir().unwrap();
         let disk = DiskStore::open(home.path(), Config::new(app::stores())).unwrap();
         let mut disk = Node::over(disk, &genesis, common::executor(4));
@@ -188,7 +115,7 @@ fn odd_blocks_near_the_gas_limit_give_the_same_on_disk_too() {
                 (0..70)
                     .map(|i| {
                         if i % 2 == 0 {
-                            odd(&mut mix, &mut random)
+                            mix.odd().1
                         } else {
                             mix.block(1, &Weights::ALL)[0].clone()
                         }

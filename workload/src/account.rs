@@ -1,5 +1,5 @@
 //! Accounts that sign both kinds of transactions.
-use alloy_consensus::{SignableTransaction, TxEip1559, TxEip7702, TxLegacy};
+use alloy_consensus::{SignableTransaction, TxEip1559, TxEip2930, TxEip7702, TxLegacy};
 use alloy_eips::eip2930::AccessList;
 use alloy_eips::eip7702::{Authorization, SignedAuthorization};
 use alloy_primitives::{Signature, TxKind};
@@ -159,6 +159,21 @@ impl Account {
         };
         let signature = self.ecdsa(tx.signature_hash());
         EvmTx::new(Envelope::Legacy(tx.into_signed(signature)), self.address)
+    }
+    /// Signs an EIP-2930 transaction at `nonce`, which announces `access_list`; gives it bare.
+    pub fn listing_at(&self, chain: &Chain, nonce: u64, call: &EthCall, access_list: AccessList) -> EvmTx {
+        let tx = TxEip2930 {
+            chain_id: chain.config.evm_chain_id,
+            nonce,
+            gas_price: chain.fee_cap,
+            gas_limit: call.gas,
+            to: Self::kind(call.to),
+            value: call.value,
+            access_list,
+            input: call.data.clone().into(),
+        };
+        let signature = self.ecdsa(tx.signature_hash());
+        EvmTx::new(Envelope::Eip2930(tx.into_signed(signature)), self.address)
     }
     /// Signs an authorization to run `code`'s code as this account (EIP-7702).
     pub fn authorize(&self, chain: &Chain, code: Address, nonce: u64) -> SignedAuthorization {

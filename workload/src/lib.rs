@@ -6,6 +6,7 @@
 mod account;
 pub mod contracts;
 mod mix;
+mod odd;
 mod random;
 
 pub use account::{Account, Chain, EthCall};

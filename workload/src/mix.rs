@@ -21,6 +21,10 @@ pub struct Weights {
     pub stake: u64,
     /// Transactions that cannot run: nonce gaps and repeats, no funds, too little gas, garbage.
     pub invalid: u64,
+    /// Creations: of tokens, of code that fails, ends itself or is called by others in the same block.
+    pub create: u64,
+    /// What is rare and hard: delegated code, payments to oneself and to the proposer, empty purses (see `odd.rs`).
+    pub odd: u64,
 }
 
 impl Weights {
@@ -33,6 +37,56 @@ impl Weights {
         bank: 4,
         stake: 2,
         invalid: 2,
+        create: 0,
+        odd: 0,
+    };
+    /// Everything, and more of what meets than of what passes by.
+    pub const FUZZ: Self = Self {
+        pay: 3,
+        hot: 3,
+        token: 4,
+        probe: 6,
+        bank: 3,
+        stake: 3,
+        invalid: 2,
+        create: 3,
+        odd: 6,
+    };
+    /// Few keys that all want: calls of one contract, payments to one account.
+    pub const HOT: Self = Self {
+        pay: 0,
+        hot: 2,
+        token: 1,
+        probe: 12,
+        bank: 0,
+        stake: 0,
+        invalid: 0,
+        create: 0,
+        odd: 1,
+    };
+    /// Bank and staking messages, a few payments between them.
+    pub const NATIVE: Self = Self {
+        pay: 1,
+        hot: 1,
+        token: 0,
+        probe: 1,
+        bank: 6,
+        stake: 8,
+        invalid: 1,
+        create: 0,
+        odd: 1,
+    };
+    /// Mostly what cannot run, between what can.
+    pub const BAD: Self = Self {
+        pay: 1,
+        hot: 1,
+        token: 1,
+        probe: 1,
+        bank: 1,
+        stake: 1,
+        invalid: 8,
+        create: 1,
+        odd: 3,
     };
     /// What a network is loaded with: nothing that is refused for certain.
     pub const LOAD: Self = Self {
@@ -43,6 +97,8 @@ impl Weights {
         bank: 4,
         stake: 0,
         invalid: 0,
+        create: 0,
+        odd: 0,
     };
 }
 
@@ -59,8 +115,10 @@ pub struct Mix {
     pub probe: Address,
     /// Validators' operators.
     pub validators: Vec<Address>,
-    random: Random,
-    salt: u64,
+    pub(crate) random: Random,
+    pub(crate) salt: u64,
+    /// Contracts that were made lately, or will be if their creation succeeds.
+    pub(crate) made: Vec<Address>,
 }
 
 impl Mix {
@@ -76,6 +134,7 @@ impl Mix {
             validators,
             random: Random::new(seed),
             salt: 0,
+            made: Vec::new(),
         }
     }
 
@@ -110,7 +169,7 @@ impl Mix {
 
     /// The next transaction, and which of the accounts sends it.
     pub fn transaction(&mut self, w: &Weights) -> (usize, Bytes) {
-        let total = w.pay + w.hot + w.token + w.probe + w.bank + w.stake + w.invalid;
+        let total = w.pay + w.hot + w.token + w.probe + w.bank + w.stake + w.invalid + w.create + w.odd;
         let mut pick = self.random.next() % total;
         // A few senders send often, so that runs of one sender come up.
         let from = if self.random.chance(1, 3) {
@@ -146,13 +205,17 @@ impl Mix {
             self.bank(from)
         } else if below(w.stake) {
             self.stake(from)
-        } else {
+        } else if below(w.invalid) {
             self.invalid(from)
+        } else if below(w.create) {
+            self.create(from)
+        } else {
+            return self.odd();
         };
         (from, tx)
     }
 
-    fn someone(&mut self) -> Address {
+    pub(crate) fn someone(&mut self) -> Address {
         match self.random.below(5) {
             // Someone new.
             0 => Address::from_word(types::keccak256(self.random.next().to_be_bytes())),
