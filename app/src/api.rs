@@ -42,8 +42,9 @@ pub struct ChainInitialised {
     pub app_hash: AppHash,
 }
 
-/// A block as consensus proposes or decides it.
-#[derive(Clone, Debug, Default)]
+/// A block as consensus proposes or decides it: all that it is executed from. Equal blocks on equal state give equal
+/// results.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Block {
     /// Height.
     pub height: u64,

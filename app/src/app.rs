@@ -6,7 +6,10 @@ use crate::block::{self, BlockOutcome, Machine};
 use crate::cache::Cache;
 use crate::chain::{self, BlockParts, ChainInfo};
 use crate::check::Checks;
+use crate::early::{self, Early, EarlyStats, Ready};
 use crate::explain::REMEMBERED;
+use crate::job::How;
+use crate::learned::{Learned, LearnedStats};
 use crate::modules::Modules;
 use crate::read::{head_time, index};
 use crate::receipt::TxOutput;
@@ -14,12 +17,12 @@ use crate::record::{StoredBlock, StoredTx};
 use crate::tx::{Decoder, Rules};
 use crate::view::StateView;
 use arc_swap::ArcSwapOption;
-use executor::Stats;
+use executor::{AnyExecutor, Stats};
 use module::{BlockContext, GenesisContext, ValidatorUpdate};
 use parking_lot::Mutex;
 use state::{
-    AppHash, BlockRecord, CommitStore, EMPTY_ROOT, EmptyState, MemoryState, Op, Overlay, StateError,
-    StateScan, Version, WriteSet,
+    AppHash, BlockRecord, CommitStore, EMPTY_ROOT, EmptyState, MemoryState, Overlay, StateError, StateScan,
+    Version, WriteSet,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -54,11 +57,14 @@ struct Pending<S: CommitStore> {
 /// `query` and the readers work on snapshots and never wait for them.
 pub struct App<S: CommitStore> {
     pub(crate) store: S,
-    pub(crate) modules: Modules,
+    pub(crate) modules: Arc<Modules>,
     pub(crate) options: Options,
-    pub(crate) decoder: Decoder,
+    pub(crate) decoder: Arc<Decoder>,
     pub(crate) head: ArcSwapOption<Head<S::Snapshot>>,
     pending: Mutex<Option<Pending<S>>>,
+    pub(crate) early: Early<S::Snapshot>,
+    /// `None` where nothing runs beside anything.
+    pub(crate) learned: Option<Arc<Learned>>,
     pub(crate) checks: Mutex<Checks<S::Snapshot>>,
     pub(crate) blocks: Mutex<Cache<u64, Arc<StoredBlock>>>,
     /// How the newest blocks' execution went, oldest first.
@@ -81,12 +87,18 @@ const BLOCK_BYTES_REMEMBERED: usize = 128 << 20;
 impl<S: CommitStore> App<S> {
     /// The application over what `store` holds. Open the store with [`crate::stores`].
     pub fn open(store: S, options: Options) -> Result<Self, AppError> {
+        let learned = match &*options.executor {
+            AnyExecutor::Serial => None,
+            AnyExecutor::Parallel(_) => Some(Arc::default()),
+        };
         let app = Self {
-            decoder: Decoder::new(options.sender_cache),
-            modules: Modules::new(),
+            decoder: Arc::new(Decoder::new(options.sender_cache)),
+            modules: Arc::new(Modules::new()),
             options,
             head: ArcSwapOption::empty(),
             pending: Mutex::new(None),
+            early: Early::default(),
+            learned,
             checks: Mutex::new(Checks::default()),
             blocks: Mutex::new(Cache::new(BLOCKS_REMEMBERED, BLOCK_BYTES_REMEMBERED)),
             stats: Mutex::default(),
@@ -158,6 +170,7 @@ impl<S: CommitStore> App<S> {
             root: EMPTY_ROOT,
         };
         *self.pending.lock() = None;
+        self.early.forget();
         // What was decoded was decoded under the names of a genesis that this one replaces.
         self.decoder.clear();
         let state = StateView::Genesis(Arc::new(state));
@@ -193,20 +206,19 @@ impl<S: CommitStore> App<S> {
         }
         let mut pending = self.pending.lock();
         *pending = None;
-        let ctx = head.context(block)?;
+        let ready = match self.early.take(&head, block) {
+            Some(ready) => ready,
+            None => early::run(&self.machine(&head.info), &head, block, self.how())?,
+        };
+        let Ready { outcome, changes } = ready;
         let BlockOutcome {
             outputs,
-            writes,
             parts,
             events,
             validator_updates,
             stats,
-        } = block::execute(&self.machine(&head.info), &head.state, ctx, block)?;
-        let writes = with_genesis(&head.state, writes);
-        let changes = match &head.state {
-            StateView::Genesis(_) => state::normalise(&EmptyState, writes)?,
-            StateView::At(snapshot) => state::normalise(snapshot, writes)?,
-        };
+            ..
+        } = outcome;
         let (app_hash, staged) = self.store.stage(block.height, changes)?;
         let results: Vec<TxResult> = outputs.iter().map(|o| o.result.clone()).collect();
         let stored = stored(block, outputs, &parts, &app_hash, &events, &validator_updates);
@@ -241,6 +253,8 @@ impl<S: CommitStore> App<S> {
             index: index(height, &block),
         };
         let size = record.body.len();
+        // What was proposed since is on top of a state that is the newest no more.
+        self.early.forget();
         let version = self.store.commit(staged, record)?;
         self.publish(version)?;
         self.remember(height, stats);
@@ -287,6 +301,25 @@ impl<S: CommitStore> App<S> {
     }
 }
 
+impl<S: CommitStore> App<S> {
+    /// What became of the proposals that were executed before they were decided.
+    pub fn early_stats(&self) -> EarlyStats {
+        self.early.stats()
+    }
+    /// How often what was expected of transactions was right; nothing where they run one after another.
+    pub fn learned_stats(&self) -> LearnedStats {
+        self.learned
+            .as_ref()
+            .map_or_else(LearnedStats::default, |l| l.stats())
+    }
+    pub(crate) fn how(&self) -> How {
+        How {
+            learned: self.learned.clone(),
+            ..How::default()
+        }
+    }
+}
+
 /// The height that comes next.
 pub(crate) fn next_height<S>(head: &Head<S>) -> u64 {
     if head.version.height == 0 {
@@ -305,20 +338,6 @@ pub(crate) fn next_block<S>(head: &Head<S>) -> Block {
         hash: block::NO_HASH,
         ..Block::default()
     }
-}
-
-/// Genesis' writes under the first block's.
-fn with_genesis<S>(state: &StateView<S>, writes: WriteSet) -> WriteSet {
-    let StateView::Genesis(genesis) = state else {
-        return writes;
-    };
-    let mut all: WriteSet = genesis
-        .0
-        .iter()
-        .map(|(k, v)| (k.clone(), Op::Put(v.clone())))
-        .collect();
-    all.extend(writes);
-    all
 }
 
 fn stored(

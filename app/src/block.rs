@@ -10,7 +10,7 @@
 //! Nothing here fails because of what a block contains (chain.md rule 7): an error is the node's own.
 use crate::api::{AppError, Block};
 use crate::chain::{BlockParts, ChainInfo, plain_header};
-use crate::job::{Env, TxJob};
+use crate::job::{Env, How, TxJob};
 use crate::modules::Modules;
 use crate::receipt::TxOutput;
 use crate::settle::{Arrivals, Totals};
@@ -95,6 +95,17 @@ pub(crate) fn execute<E: Executor>(
     ctx: BlockContext,
     block: &Block,
 ) -> Result<BlockOutcome, AppError> {
+    execute_as(machine, base, ctx, block, How::default())
+}
+
+/// Runs `block` over `base`, in the way of `how`.
+pub(crate) fn execute_as<E: Executor>(
+    machine: &Machine<'_, E>,
+    base: &(dyn StateScan + Sync),
+    ctx: BlockContext,
+    block: &Block,
+    how: How,
+) -> Result<BlockOutcome, AppError> {
     let mut validator_updates = Vec::new();
     let (writes, mut events) = hooks(
         machine,
@@ -108,7 +119,7 @@ pub(crate) fn execute<E: Executor>(
     arrivals.see(&writes);
 
     let evm = x_evm::Env::chain(&ctx, machine.modules.blocked.clone());
-    let env = Env { block: ctx, evm };
+    let env = Env { block: ctx, evm, how };
     let mut totals = Totals::new(&env.block, arrivals);
     let Executed {
         outputs,

@@ -45,11 +45,11 @@ impl<K: Hash + Eq, V> Cache<K, V> {
             self.bytes -= gone;
         }
     }
-    /// Forgets `key`.
-    pub(crate) fn pop(&mut self, key: &K) {
-        if let Some((_, gone)) = self.entries.pop(key) {
-            self.bytes -= gone;
-        }
+    /// Forgets `key`; gives what was there.
+    pub(crate) fn pop(&mut self, key: &K) -> Option<V> {
+        let (value, gone) = self.entries.pop(key)?;
+        self.bytes -= gone;
+        Some(value)
     }
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {

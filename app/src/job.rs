@@ -1,10 +1,12 @@
 //! One transaction of a block, ready to run any number of times.
+use crate::learned::{Hint, Learned};
 use crate::receipt::TxOutput;
 use crate::tx::{Decoder, Rules, Tx};
 use executor::{Job, Outcome};
 use module::{BlockContext, Error, TxContext};
 use state::{Access, Overlay, StateError, StateRead, StateScan, WriteSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use types::Bytes;
 use x_auth::Verdict;
 use x_auth::ante::NativeTx;
@@ -14,6 +16,29 @@ use x_auth::ante::NativeTx;
 pub(crate) struct Env {
     pub(crate) block: BlockContext,
     pub(crate) evm: x_evm::Env,
+    pub(crate) how: How,
+}
+
+/// How a block is run: nothing here has a part in its result.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct How {
+    /// Set once nobody wants the block's result any more: what has not run then fails, and with it the block.
+    pub(crate) cancelled: Option<Arc<AtomicBool>>,
+    /// Where expectations come from, and go to.
+    pub(crate) learned: Option<Arc<Learned>>,
+    /// Whether the transactions are going to run again, in a block that is decided.
+    pub(crate) rehearsal: bool,
+}
+
+impl Env {
+    fn go_on(&self) -> Result<(), StateError> {
+        match &self.how.cancelled {
+            Some(cancelled) if cancelled.load(Ordering::Relaxed) => {
+                Err(StateError::Storage("the block is no longer wanted".into()))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What a transaction is, after all that could be done before execution.
@@ -31,6 +56,7 @@ pub(crate) struct TxJob<'a> {
     pub(crate) env: &'a Env,
     pub(crate) body: Body,
     access: Access,
+    hint: Option<Hint>,
 }
 
 impl<'a> TxJob<'a> {
@@ -42,6 +68,7 @@ impl<'a> TxJob<'a> {
         raw: &Bytes,
         start: &dyn StateRead,
     ) -> Result<Self, StateError> {
+        env.go_on()?;
         let tx = match decoder.decode(rules, raw) {
             Ok(tx) => tx,
             Err(Error::State(e)) => return Err(e),
@@ -54,11 +81,20 @@ impl<'a> TxJob<'a> {
                     env,
                     body: Body::Refused(e),
                     access,
+                    hint: None,
                 });
             }
         };
+        let mut hint = None;
         let (verdict, access) = match &*tx {
-            Tx::Ethereum(evm) => (None, x_evm::access(evm, &env.evm, Some(start))),
+            Tx::Ethereum(evm) => {
+                let mut access = x_evm::access(evm, &env.evm, Some(start));
+                hint = env.how.learned.as_ref().and_then(|learned| learned.hint(evm));
+                if let Some(hint) = &hint {
+                    access.writes.extend(hint.slots.iter().cloned());
+                }
+                (None, access)
+            }
             Tx::Native(native) => {
                 let verdict = decoder.verify(native, start, &env.block.chain_id, rules.config)?;
                 let mut access = native.access(&env.block, start);
@@ -70,7 +106,17 @@ impl<'a> TxJob<'a> {
             env,
             body: Body::Ready(tx, verdict),
             access,
+            hint,
         })
+    }
+
+    /// Learns from the final outcome for the next time.
+    pub(crate) fn learn(&self, writes: &WriteSet) {
+        if let (Some(learned), Body::Ready(tx, _)) = (&self.env.how.learned, &self.body)
+            && let Tx::Ethereum(evm) = &**tx
+        {
+            learned.observe(evm, self.hint.as_ref(), writes, self.env.how.rehearsal);
+        }
     }
 }
 
@@ -87,6 +133,7 @@ impl Job for TxJob<'_> {
         view: &dyn StateScan,
         scratch: &mut x_evm::Scratch,
     ) -> Result<Outcome<TxOutput>, StateError> {
+        self.env.go_on()?;
         match &self.body {
             Body::Refused(error) => Ok(nothing(TxOutput::from_error(error.clone(), 0)?)),
             Body::Ready(tx, verdict) => match (&**tx, verdict) {

@@ -1,8 +1,8 @@
 //! Turn blocks into state: decode, check, execute, hash, commit.
 //!
 //! Reading order: `block.rs` is a block from begin to end; `tx.rs` reads transactions; `job.rs` runs one; `settle.rs`
-//! does what depends on order; `check.rs`, `proposal.rs`, `query.rs` and `read.rs` work beside it on snapshots; [`explain`]
-//! tells how parallel a block was and why; [`App`] ties them to a store.
+//! does what depends on order; `check.rs`, `proposal.rs`, `early.rs`, `query.rs` and `read.rs` work beside it on
+//! snapshots; [`explain`] tells how parallel a block was and why; [`App`] ties them to a store.
 
 mod api;
 mod app;
@@ -16,6 +16,8 @@ mod chain;
 mod view;
 mod check;
 mod proposal;
+mod early;
+mod learned;
 mod query;
 mod read;
 pub mod explain;
@@ -29,6 +31,8 @@ pub use api::{
 };
 pub use app::App;
 pub use chain::ChainInfo;
+pub use early::EarlyStats;
+pub use learned::LearnedStats;
 pub use modules::stores;
 pub use record::{EvmReceipt, StoredBlock, StoredTx};
 pub use view::StateView;

@@ -3,6 +3,8 @@ use crate::AppError;
 use crate::api::Block;
 use crate::app::{App, Head};
 use crate::block;
+use crate::early::Shared;
+use crate::job::How;
 use crate::tx::{Rules, Tx};
 use rayon::prelude::*;
 use state::CommitStore;
@@ -38,7 +40,11 @@ impl<S: CommitStore> App<S> {
             ..block.clone()
         };
         let ctx = head.context(&candidate)?;
-        let done = block::execute(&self.machine(&head.info), &head.state, ctx, &candidate)?;
+        let how = How {
+            rehearsal: true,
+            ..self.how()
+        };
+        let done = block::execute_as(&self.machine(&head.info), &head.state, ctx, &candidate, how)?;
         // What took neither nonce nor fee has no place in a block; without it the rest runs the same.
         let kept = candidate
             .txs
@@ -48,7 +54,7 @@ impl<S: CommitStore> App<S> {
             .map(|(tx, _)| tx);
         candidate.txs = kept.collect();
         // chain.md rule 7: what is proposed is what would be accepted.
-        if let Err(why) = self.process_proposal(&candidate) {
+        if let Err(why) = self.judge(&head, &candidate) {
             return Err(AppError::Order(format!("own proposal refused: {why}")));
         }
         Ok(candidate.txs)
@@ -110,8 +116,22 @@ impl<S: CommitStore> App<S> {
 
     /// ABCI `ProcessProposal`: refuses what bytes, genesis and committed parameters show to be wrong; nonces, funds and
     /// base fee become results instead (chain.md rule 13). A pure function of committed state and `block`.
+    ///
+    /// What is accepted begins to run in the background (see `early.rs`); the answer does not wait for it.
     pub fn process_proposal(&self, block: &Block) -> Result<(), String> {
         let head = self.head().map_err(|e| e.to_string())?;
+        self.judge(&head, block)?;
+        let shared = Shared {
+            modules: self.modules.clone(),
+            executor: self.options.executor.clone(),
+            decoder: self.decoder.clone(),
+            learned: self.learned.clone(),
+        };
+        self.early.start(shared, head, block);
+        Ok(())
+    }
+
+    fn judge(&self, head: &Head<S::Snapshot>, block: &Block) -> Result<(), String> {
         let params = x_auth::params(&head.state).map_err(|e| e.to_string())?;
         let rules = Rules {
             modules: &self.modules,

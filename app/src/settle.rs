@@ -101,6 +101,7 @@ impl Settle<TxJob<'_>> for Totals {
             }
         }
         self.arrivals.see(&outcome.writes);
+        job.learn(&outcome.writes);
         Ok(())
     }
 }

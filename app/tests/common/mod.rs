@@ -136,6 +136,15 @@ impl<S: state::CommitStore> Node<S> {
             height: genesis.initial_height - 1,
         }
     }
+    /// The chain that `store` holds, at `height`.
+    pub fn reopen(store: S, height: u64, executor: AnyExecutor) -> Self {
+        let options = Options {
+            executor: Arc::new(executor),
+            ..options(0)
+        };
+        let app = App::open(store, options).unwrap();
+        Self { app, height }
+    }
     pub fn block(&self, txs: Vec<Bytes>) -> Block {
         let height = self.height + 1;
         Block {
