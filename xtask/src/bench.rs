@@ -1,9 +1,12 @@
 //! `cargo xtask bench …`: figures for people. Never a limit in a test.
 mod abci;
+mod pipeline;
 mod store;
 mod release;
 mod http;
 mod node;
+
+pub(crate) use node::braidd;
 
 use anyhow::Result;
 use std::path::Path;
@@ -13,6 +16,8 @@ use std::path::Path;
 pub(crate) enum Bench {
     /// How long a synchronous `abci_query` takes through CometBFT.
     Abci(abci::Args),
+    /// How long whole blocks take, from their bytes to their commit, beside one thread that does the same.
+    Pipeline(pipeline::Args),
     Store(store::Args),
 }
 
@@ -20,6 +25,7 @@ pub(crate) enum Bench {
 pub(crate) fn run(root: &Path, bench: &Bench) -> Result<()> {
     match bench {
         Bench::Abci(args) => abci::run(root, args),
+        Bench::Pipeline(args) => pipeline::run(args),
         Bench::Store(args) => store::run(root, args),
     }
 }

@@ -9,6 +9,9 @@ mod test;
 mod tools;
 mod rules;
 mod blocks;
+mod chain;
+mod fuzz;
+mod soak;
 mod eest;
 mod vectors;
 mod bench;
@@ -30,6 +33,10 @@ enum Command {
     Rules,
     /// Run real Ethereum blocks and compare gas, receipts and bloom with their headers.
     Blocks(blocks::Args),
+    /// Run generated blocks serially and in parallel, and compare all that anybody sees of them.
+    FuzzBlocks(fuzz::Args),
+    /// Run four nodes that execute differently under a load made to bring them apart, and compare every height.
+    Soak(soak::Args),
     /// Run Ethereum's execution-spec state tests and compare state roots.
     Eest(eest::Args),
     /// Replay trees and multistores recorded from the Cosmos SDK.
@@ -67,6 +74,8 @@ fn run(command: &Command) -> anyhow::Result<()> {
         Command::Test(args) => test::run(&root(), args),
         Command::Rules => rules::run(&root()),
         Command::Blocks(args) => blocks::run(args),
+        Command::FuzzBlocks(args) => fuzz::run(args),
+        Command::Soak(args) => soak::run(&root(), args),
         Command::Eest(args) => eest::run(args),
         Command::Vectors(args) => vectors::run(args),
         Command::Bench(bench) => bench::run(&root(), bench),

@@ -113,7 +113,7 @@ fn free_port() -> Result<u16> {
 }
 
 /// The `braidd` to measure: the one given, or a release build of this checkout.
-pub(super) fn braidd(root: &Path, given: Option<&Path>) -> Result<PathBuf> {
+pub(crate) fn braidd(root: &Path, given: Option<&Path>) -> Result<PathBuf> {
     if let Some(path) = given {
         return std::path::absolute(path).with_context(|| format!("{}", path.display()));
     }
