@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use store::{Commit, Config, DiskStore, Point, Points, View};
+use store::{Commit, Config, DiskStore, Point, Points, Pruning, View};
 
 const BANK: StoreId = StoreId::new("bank");
 const EVM: StoreId = StoreId::new("evm");
@@ -321,6 +321,106 @@ fn history_of_another_chain_is_not_taken_for_this_ones() {
     let store = DiskStore::open(homes[1].path(), config()).unwrap();
     store.history_settled().unwrap();
     twin.check_all(&store, &mut random);
+}
+
+#[test]
+fn pruned_history_answers_from_the_floor_on_and_its_files_shrink() {
+    let (mut random, mut twin) = (Random::new(), Twin::new());
+    let home = tempfile::tempdir().unwrap();
+    let keep = Config {
+        pruning: Pruning::custom(60, 10).unwrap(),
+        checkpoint_interval: 40,
+        ..config()
+    };
+    let mut height = 0;
+    for _ in 0..4 {
+        let store = DiskStore::open(home.path(), keep.clone()).unwrap();
+        for _ in 0..150 {
+            height += 1;
+            twin.commit(&store, height, random_block(&mut random, height));
+            if height % 50 == 0 {
+                store.history_settled().unwrap();
+                let oldest = store.oldest();
+                assert!(
+                    height < 100 || (height - 70..=height - 60).contains(&oldest),
+                    "{oldest}"
+                );
+                twin.check(&store.snapshot(oldest).unwrap(), &mut random);
+            }
+        }
+        store.history_settled().unwrap();
+        assert!(matches!(store.snapshot(store.oldest()).unwrap(), View::Flat(_)));
+        twin.check_all(&store, &mut random);
+        let stats = store.history_stats().unwrap();
+        let reaches = stats.heights[0];
+        assert!(
+            reaches.0 <= store.oldest() && reaches.0 + 140 > store.oldest(),
+            "{stats:?}"
+        );
+        let rows: u64 = stats.segments.iter().map(|segment| segment.rows).sum();
+        // 130 heights of at most 30 changes, and what is left of the state: three kinds of 150 keys in two stores.
+        assert!(rows < 130 * 31 + 900, "{stats:?}");
+        assert!(store.snapshot(store.oldest() - 1).is_err());
+        assert_eq!(
+            store.audit(&mut |_| ()).unwrap().differences,
+            Vec::<String>::new()
+        );
+    }
+}
+
+#[test]
+fn history_goes_back_with_a_rollback() {
+    let (mut random, mut twin) = (Random::new(), Twin::new());
+    let home = tempfile::tempdir().unwrap();
+    {
+        let store = DiskStore::open(home.path(), config()).unwrap();
+        (1..=130).for_each(|height| twin.commit(&store, height, random_block(&mut random, height)));
+        store.history_settled().unwrap();
+    }
+    // Within the tail, within a file, and at the end of one.
+    for (back, on) in [(125, 131), (87, 120), (100, 140)] {
+        DiskStore::rollback(home.path(), &config(), back).unwrap();
+        twin.state = twin.states[&back].clone();
+        let store = DiskStore::open(home.path(), config()).unwrap();
+        assert_eq!(store.latest().height, back);
+        (back + 1..=on).for_each(|height| twin.commit(&store, height, random_block(&mut random, height)));
+        store.history_settled().unwrap();
+        twin.check_all(&store, &mut random);
+        assert_eq!(store.history_stats().unwrap().heights, [(1, on)]);
+    }
+}
+
+#[test]
+fn a_store_that_began_with_another_ones_state_has_history_from_there_on() {
+    let (mut random, mut twin) = (Random::new(), Twin::new());
+    let homes = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let mut state = Vec::new();
+    {
+        let store = DiskStore::open(homes[0].path(), config()).unwrap();
+        (1..=70).for_each(|height| twin.commit(&store, height, random_block(&mut random, height)));
+        store.export(70, &mut state).unwrap();
+    }
+    for _ in 0..2 {
+        let store = DiskStore::open(homes[1].path(), config()).unwrap();
+        if store.latest().height == 0 {
+            store.import(&mut &state[..], None).unwrap();
+        }
+        for height in store.latest().height + 1..=store.latest().height + 45 {
+            twin.commit(&store, height, random_block(&mut random, height));
+        }
+        store.history_settled().unwrap();
+        assert_eq!(
+            store.history_stats().unwrap().heights,
+            [(70, store.latest().height)]
+        );
+        twin.check_all(&store, &mut random);
+        assert!(matches!(store.snapshot(70).unwrap(), View::Flat(_)));
+        assert!(store.snapshot(69).is_err());
+        assert_eq!(
+            store.audit(&mut |_| ()).unwrap().differences,
+            Vec::<String>::new()
+        );
+    }
 }
 
 /// Not a test of its own: the process that the next one ends.
