@@ -1,18 +1,19 @@
 //! The app behind tendermint-abci's `Application` trait: conversion, nothing else.
 use crate::{Failing, Failure, convert};
 use app::{App, AppError, CheckKind, Query};
-use state::CommitStore;
+use state::{Chunk, CommitStore, Offer};
 use std::cell::RefCell;
 use std::sync::Arc;
 use tendermint_abci::Application;
 use tendermint_proto::v0_38::abci::{
     CheckTxType, RequestApplySnapshotChunk, RequestCheckTx, RequestFinalizeBlock, RequestInfo,
-    RequestInitChain, RequestOfferSnapshot, RequestPrepareProposal, RequestProcessProposal, RequestQuery,
-    RequestVerifyVoteExtension, ResponseApplySnapshotChunk, ResponseCheckTx, ResponseCommit,
-    ResponseFinalizeBlock, ResponseInfo, ResponseInitChain, ResponseOfferSnapshot, ResponsePrepareProposal,
-    ResponseProcessProposal, ResponseQuery, ResponseVerifyVoteExtension, response_apply_snapshot_chunk,
-    response_offer_snapshot, response_process_proposal::ProposalStatus,
-    response_verify_vote_extension::VerifyStatus,
+    RequestInitChain, RequestLoadSnapshotChunk, RequestOfferSnapshot, RequestPrepareProposal,
+    RequestProcessProposal, RequestQuery, RequestVerifyVoteExtension, ResponseApplySnapshotChunk,
+    ResponseCheckTx, ResponseCommit, ResponseFinalizeBlock, ResponseInfo, ResponseInitChain,
+    ResponseListSnapshots, ResponseLoadSnapshotChunk, ResponseOfferSnapshot, ResponsePrepareProposal,
+    ResponseProcessProposal, ResponseQuery, ResponseVerifyVoteExtension,
+    response_apply_snapshot_chunk::Result as apply, response_offer_snapshot::Result as offer,
+    response_process_proposal::ProposalStatus, response_verify_vote_extension::VerifyStatus,
 };
 
 /// The app as ABCI sees it. A clone a connection: each has its own place for a failure.
@@ -69,6 +70,11 @@ impl From<String> for Failure {
             fatal: false,
         }
     }
+}
+
+/// Says why state sync does not go on as it is.
+fn refused(why: &str) {
+    tracing::warn!(why, "refused a snapshot");
 }
 
 impl<S: CommitStore> Failing for AbciApp<S> {
@@ -179,17 +185,81 @@ impl<S: CommitStore> Application for AbciApp<S> {
         }))
     }
 
-    // No snapshots are taken or restored yet: CometBFT is told so, and looks elsewhere.
-    fn offer_snapshot(&self, _: RequestOfferSnapshot) -> ResponseOfferSnapshot {
-        ResponseOfferSnapshot {
-            result: response_offer_snapshot::Result::Reject.into(),
+    fn list_snapshots(&self) -> ResponseListSnapshots {
+        ResponseListSnapshots {
+            snapshots: self
+                .app
+                .snapshots()
+                .into_iter()
+                .map(convert::snapshot_out)
+                .collect(),
         }
     }
-    fn apply_snapshot_chunk(&self, _: RequestApplySnapshotChunk) -> ResponseApplySnapshotChunk {
-        ResponseApplySnapshotChunk {
-            result: response_apply_snapshot_chunk::Result::Abort.into(),
-            ..Default::default()
-        }
+
+    fn load_snapshot_chunk(&self, request: RequestLoadSnapshotChunk) -> ResponseLoadSnapshotChunk {
+        let RequestLoadSnapshotChunk {
+            height,
+            format,
+            chunk,
+        } = request;
+        // CometBFT tells the other node that an empty chunk is missing.
+        let loaded = self.app.snapshot_chunk(height, format, chunk);
+        self.park(loaded.map(|found| ResponseLoadSnapshotChunk {
+            chunk: found.unwrap_or_default(),
+        }))
+    }
+
+    fn offer_snapshot(&self, request: RequestOfferSnapshot) -> ResponseOfferSnapshot {
+        let run = || {
+            let Ok((snapshot, app_hash)) = convert::offer(request).inspect_err(|why| refused(why)) else {
+                return Ok::<_, AppError>(offer::Reject);
+            };
+            let offered = self.app.offer_snapshot(&snapshot, &app_hash)?;
+            tracing::info!(height = snapshot.height, chunks = snapshot.chunks, answer = ?offered, "offered a snapshot");
+            Ok(match offered {
+                Offer::Accept => offer::Accept,
+                Offer::Reject(_) => offer::Reject,
+                Offer::RejectFormat(_) => offer::RejectFormat,
+                Offer::Abort(_) => offer::Abort,
+            })
+        };
+        self.park(run().map(|result| ResponseOfferSnapshot {
+            result: result.into(),
+        }))
+    }
+
+    fn apply_snapshot_chunk(&self, request: RequestApplySnapshotChunk) -> ResponseApplySnapshotChunk {
+        let RequestApplySnapshotChunk { index, chunk, sender } = request;
+        self.park(self.app.apply_snapshot_chunk(index, &chunk).map(|applied| {
+            let mut answer = ResponseApplySnapshotChunk::default();
+            let result = match applied {
+                Chunk::Accept => apply::Accept,
+                Chunk::Done(version) => {
+                    tracing::info!(height = version.height, "restored a snapshot");
+                    apply::Accept
+                }
+                Chunk::Refetch(why) => {
+                    tracing::warn!(sender, why, "asking another node for a chunk");
+                    answer.refetch_chunks = vec![index];
+                    answer.reject_senders = vec![sender];
+                    apply::Retry
+                }
+                Chunk::Restart(why) => {
+                    refused(&why);
+                    apply::RetrySnapshot
+                }
+                Chunk::Reject(why) => {
+                    refused(&why);
+                    apply::RejectSnapshot
+                }
+                Chunk::Abort(why) => {
+                    refused(&why);
+                    apply::Abort
+                }
+            };
+            answer.result = result.into();
+            answer
+        }))
     }
 
     /// The chain extends no votes: an extension that is not empty is not from a node of its.

@@ -1,6 +1,6 @@
 //! Protobuf ↔ the app's types. Fields that CometBFT would never send are refused by name.
 use app::{Block, ConsensusParams, InitChain, TxResult, ValidatorUpdate, Vote};
-use state::ProofOp;
+use state::{AppHash, ProofOp, SyncSnapshot};
 use tendermint_proto::google::protobuf as google;
 use tendermint_proto::v0_38::abci as pb;
 use tendermint_proto::v0_38::{crypto, types as pt};
@@ -28,6 +28,31 @@ pub(crate) fn init_chain(r: pb::RequestInitChain) -> Result<InitChain, Refused> 
             .collect::<Result<_, _>>()?,
         app_state: r.app_state_bytes,
     })
+}
+
+pub(crate) fn snapshot_out(s: SyncSnapshot) -> pb::Snapshot {
+    pb::Snapshot {
+        height: s.height,
+        format: s.format,
+        chunks: s.chunks,
+        hash: s.hash,
+        metadata: s.metadata,
+    }
+}
+
+/// An offered snapshot, and the app hash that the light client found for its height.
+pub(crate) fn offer(r: pb::RequestOfferSnapshot) -> Result<(SyncSnapshot, AppHash), Refused> {
+    let s = r.snapshot.ok_or("no snapshot")?;
+    let app_hash = AppHash::try_from(&r.app_hash[..])
+        .map_err(|_| format!("app_hash has {} bytes, want 32", r.app_hash.len()))?;
+    let snapshot = SyncSnapshot {
+        height: s.height,
+        format: s.format,
+        chunks: s.chunks,
+        hash: s.hash,
+        metadata: s.metadata,
+    };
+    Ok((snapshot, app_hash))
 }
 
 pub(crate) fn prepare(r: pb::RequestPrepareProposal) -> Result<Block, Refused> {

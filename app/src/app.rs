@@ -111,7 +111,14 @@ impl<S: CommitStore> App<S> {
         Ok(app)
     }
 
-    fn publish(&self, version: Version) -> Result<(), AppError> {
+    /// Forgets what was decoded and staged under a genesis or state that another replaces.
+    pub(crate) fn start_over(&self) {
+        *self.pending.lock() = None;
+        self.early.forget();
+        self.decoder.clear();
+    }
+
+    pub(crate) fn publish(&self, version: Version) -> Result<(), AppError> {
         let snapshot = self.store.snapshot(version.height)?;
         let info = ChainInfo::read(&snapshot)?.ok_or(AppError::NotStarted)?;
         let parts = BlockParts::read(&snapshot)?;
@@ -140,10 +147,14 @@ impl<S: CommitStore> App<S> {
     /// ABCI `Info`: waits until every commit is durable, and reports that.
     pub fn info(&self) -> Result<Info, AppError> {
         let version = self.store.durable()?;
-        let app_version = if version.height == 0 {
-            0
-        } else {
-            self.head()?.info.params.app_version
+        let app_version = match self.head.load_full() {
+            _ if version.height == 0 => 0,
+            Some(head) => head.info.params.app_version,
+            // Restored by state sync a moment ago, and not published yet.
+            None => {
+                let info = ChainInfo::read(&self.store.snapshot(version.height)?)?;
+                info.ok_or(AppError::NotStarted)?.params.app_version
+            }
         };
         Ok(Info { version, app_version })
     }
@@ -169,10 +180,7 @@ impl<S: CommitStore> App<S> {
             height: 0,
             root: EMPTY_ROOT,
         };
-        *self.pending.lock() = None;
-        self.early.forget();
-        // What was decoded was decoded under the names of a genesis that this one replaces.
-        self.decoder.clear();
+        self.start_over();
         let state = StateView::Genesis(Arc::new(state));
         self.set_head(Head {
             version,

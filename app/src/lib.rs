@@ -21,6 +21,7 @@ mod learned;
 mod query;
 mod read;
 pub mod explain;
+mod snapshots;
 mod record;
 pub mod genesis;
 mod modules;

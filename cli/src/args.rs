@@ -1,6 +1,8 @@
 //! The command line: one variant a command group.
 use crate::dev::DevCommand;
+use crate::export::ExportCommand;
 use crate::home::HomeArgs;
+use crate::import::ImportCommand;
 use crate::init::InitCommand;
 use crate::keys::KeysCommand;
 use crate::query::QueryCommand;
@@ -32,6 +34,8 @@ enum Command {
     Dev(DevCommand),
     Init(InitCommand),
     Start(StartCommand),
+    Export(ExportCommand),
+    Import(ImportCommand),
     Testnet(TestnetCommand),
     Status(StatusCommand),
     Keys(KeysCommand),
@@ -49,6 +53,8 @@ impl Args {
             Command::Dev(dev) => dev.run(&self.home),
             Command::Init(init) => init.run(&self.home),
             Command::Start(start) => start.run(&self.home),
+            Command::Export(export) => export.run(&self.home),
+            Command::Import(import) => import.run(&self.home),
             Command::Testnet(testnet) => testnet.run(&self.home),
             Command::Status(status) => client_runtime()?.block_on(status.run(&self.home)),
             Command::Version(version) => version.run(),
@@ -89,6 +95,8 @@ mod tests {
             "braidd start --abci-only --executor parallel --json-rpc.address 127.0.0.1:1",
             "braidd init me --chain-id c-1 --evm-chain-id 7 --default-denom ucosm",
             "braidd status -o json",
+            "braidd export --height 5 --output-document state.braid",
+            "braidd import - --app-hash 00",
             "braidd testnet start --validators 3 --executor serial,parallel,parallel --threads 1,2,4 --home /x",
             "braidd testnet logs 2 --comet -n 5 --home /x",
             "braidd tx bank multi-send a b c 1braid --split",

@@ -22,6 +22,8 @@ mod response;
 mod tx;
 mod query;
 mod t8n;
+mod export;
+mod import;
 
 use clap::Parser as _;
 use std::process::ExitCode;

@@ -58,6 +58,34 @@ pub struct AppConfig {
     pub execution: Execution,
     /// Ethereum JSON-RPC.
     pub json_rpc: JsonRpc,
+    /// Snapshots, for nodes that join by state sync.
+    pub state_sync: StateSync,
+}
+
+/// Snapshots, for nodes that join by state sync; the SDK's names. Whether this node itself joins that way stands in
+/// CometBFT's `config.toml`, `[statesync]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct StateSync {
+    /// A snapshot is written at every multiple of this height; 0 writes none. Nodes that agree on it have the same
+    /// snapshots, and a new node can fetch chunks from all of them.
+    pub snapshot_interval: u64,
+    /// How many snapshots are kept; 0 counts as 1.
+    pub snapshot_keep_recent: u32,
+    /// Bytes of state that a snapshot from others, or a state file, may have at most: they are held in memory before it
+    /// is known whether they are the chain's.
+    pub restore_max_bytes: u64,
+}
+
+impl Default for StateSync {
+    fn default() -> Self {
+        Self {
+            // At a block a second one in a quarter of an hour: what a node that joins has to play again.
+            snapshot_interval: 1_000,
+            snapshot_keep_recent: 2,
+            restore_max_bytes: 16 << 30,
+        }
+    }
 }
 
 /// Ethereum JSON-RPC, HTTP and WebSocket on one port.
@@ -88,6 +116,7 @@ impl Default for AppConfig {
             call_gas_cap: 50_000_000,
             execution: Execution::default(),
             json_rpc: JsonRpc::default(),
+            state_sync: StateSync::default(),
         }
     }
 }

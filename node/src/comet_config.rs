@@ -27,6 +27,23 @@ pub struct CometConfig {
     pub log_level: String,
     /// Prometheus metrics, such as `127.0.0.1:26660`.
     pub metrics_address: Option<String>,
+    /// Joining by state sync: where given, a node without blocks starts from another's snapshot.
+    pub state_sync: Option<CometStateSync>,
+}
+
+/// What CometBFT's light client verifies a snapshot with. The trusted block's hash comes from someone who is trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CometStateSync {
+    /// RPC of at least two nodes, such as `127.0.0.1:26657`.
+    pub rpc_servers: Vec<String>,
+    /// A height whose block is trusted.
+    pub trust_height: u64,
+    /// That block's hash, in hex.
+    pub trust_hash: String,
+    /// How long after a block its validators can be held to what they signed: less than the unbonding time.
+    pub trust_period: Duration,
+    /// How long to look for snapshots before one is chosen: 5 s at least.
+    pub discovery_time: Duration,
 }
 
 impl Default for CometConfig {
@@ -44,7 +61,24 @@ impl Default for CometConfig {
             empty_blocks: true,
             log_level: "info".into(),
             metrics_address: None,
+            state_sync: None,
         }
+    }
+}
+
+impl CometStateSync {
+    fn pairs(&self) -> Vec<(&'static str, toml::Value)> {
+        vec![
+            ("enable", true.into()),
+            ("rpc_servers", self.rpc_servers.join(",").into()),
+            (
+                "trust_height",
+                i64::try_from(self.trust_height).unwrap_or(i64::MAX).into(),
+            ),
+            ("trust_hash", self.trust_hash.clone().into()),
+            ("trust_period", millis(self.trust_period).into()),
+            ("discovery_time", millis(self.discovery_time).into()),
+        ]
     }
 }
 
@@ -120,6 +154,9 @@ impl CometConfig {
                 ),
             ],
         );
+        if let Some(sync) = &self.state_sync {
+            section("statesync", sync.pairs());
+        }
         let body = toml::to_string(&root).expect("strings, numbers and booleans have a TOML form");
         format!("# CometBFT v0.38; a setting that is not here has CometBFT's default.\n\n{body}")
     }

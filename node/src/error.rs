@@ -57,6 +57,9 @@ pub enum NodeError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] state::StoreError),
+    /// State was not exported or imported.
+    #[error(transparent)]
+    StateFile(#[from] store::StateFileError),
     /// A server did not start.
     #[error(transparent)]
     Server(#[from] rpc::RpcError),

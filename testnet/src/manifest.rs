@@ -1,6 +1,6 @@
 //! What a network is: from flags, or from a TOML file (`testnet/networks/`).
 use crate::TestnetError;
-use node::{Execution, GenesisAccount};
+use node::{Execution, GenesisAccount, StateSync};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use types::{Address, ChainConfig};
@@ -27,6 +27,8 @@ pub struct Manifest {
     /// The chain's names.
     #[serde(skip)]
     pub config: Option<ChainConfig>,
+    /// Nodes write a snapshot for others at every multiple of this height; 0 writes none.
+    pub snapshot_interval: u64,
     /// Who owns what at genesis.
     #[serde(skip)]
     pub accounts: Vec<GenesisAccount>,
@@ -53,6 +55,7 @@ impl Default for Manifest {
             max_gas: 60_000_000,
             node: Vec::new(),
             config: None,
+            snapshot_interval: StateSync::default().snapshot_interval,
             accounts: Vec::new(),
             operators: Vec::new(),
         }

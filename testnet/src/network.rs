@@ -1,7 +1,8 @@
 //! A network on disk: one home a node, one genesis for all, and `testnet.json` that lists them.
 use crate::{Manifest, TestnetError};
 use node::{
-    AppConfig, ChainSpec, CometConfig, Execution, Home, HomeFiles, NodeKeys, Validator, genesis, write_home,
+    AppConfig, ChainSpec, CometConfig, CometStateSync, Execution, Home, HomeFiles, NodeKeys, Validator,
+    genesis, write_home,
 };
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -84,6 +85,10 @@ pub struct Network {
 
 /// The list of nodes in a network's folder.
 const FILE: &str = "testnet.json";
+/// How long a block's validators are trusted: the networks here are younger.
+const TRUST_PERIOD: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How long a node that joins looks for snapshots: CometBFT's least.
+const DISCOVERY_TIME: Duration = Duration::from_secs(5);
 /// Stake of each validator, in units of power.
 const POWER: u64 = 100;
 
@@ -125,7 +130,7 @@ impl Network {
             network.members.push(network.member(i, k, true));
         }
         for (member, k) in network.members.iter().zip(&keys) {
-            network.write(member, k, &document)?;
+            network.write(member, k, &document, None)?;
         }
         network.save()?;
         Ok(network)
@@ -143,8 +148,36 @@ impl Network {
         root.join(FILE).exists()
     }
 
-    /// Makes the home of one more node, which follows the chain and does not validate. Gives its index.
+    /// Makes the home of one more node, which follows the chain and does not validate. It plays all blocks. Gives its
+    /// index.
     pub fn add(&mut self, execution: Execution) -> Result<usize, TestnetError> {
+        self.add_node(execution, None)
+    }
+
+    /// The same of a node that joins by state sync: from a snapshot of the others, verified from a trusted block on.
+    /// `trusted` is its height and hash in hex.
+    pub fn add_synced(
+        &mut self,
+        execution: Execution,
+        trusted: (u64, String),
+    ) -> Result<usize, TestnetError> {
+        let servers = self.members.iter().map(|m| format!("127.0.0.1:{}", m.ports.rpc));
+        let (trust_height, trust_hash) = trusted;
+        let sync = CometStateSync {
+            rpc_servers: servers.collect(),
+            trust_height,
+            trust_hash,
+            trust_period: TRUST_PERIOD,
+            discovery_time: DISCOVERY_TIME,
+        };
+        self.add_node(execution, Some(sync))
+    }
+
+    fn add_node(
+        &mut self,
+        execution: Execution,
+        sync: Option<CometStateSync>,
+    ) -> Result<usize, TestnetError> {
         let index = self.members.len();
         let keys = NodeKeys::generate();
         let member = Member {
@@ -154,7 +187,7 @@ impl Network {
         let path = Home::new(&self.members[0].home).genesis();
         let text = std::fs::read(&path).map_err(TestnetError::file(&path))?;
         let document = serde_json::from_slice(&text).map_err(|e| TestnetError::format(&path, e))?;
-        self.write(&member, &keys, &document)?;
+        self.write(&member, &keys, &document, sync)?;
         self.members.push(member);
         self.save()?;
         Ok(index)
@@ -176,6 +209,7 @@ impl Network {
         member: &Member,
         keys: &NodeKeys,
         document: &serde_json::Value,
+        state_sync: Option<CometStateSync>,
     ) -> Result<(), TestnetError> {
         let local = |port: u16| format!("tcp://127.0.0.1:{port}");
         let peers = self.members.iter().filter(|m| m.index != member.index);
@@ -187,12 +221,14 @@ impl Network {
             persistent_peers: peers.map(Member::peer).collect(),
             strict_addresses: false,
             timeout_commit: block_time,
+            state_sync,
             ..CometConfig::default()
         };
         let mut app = AppConfig {
             execution: member.execution,
             ..AppConfig::default()
         };
+        app.state_sync.snapshot_interval = self.manifest.snapshot_interval;
         app.json_rpc.address = SocketAddr::from(([127, 0, 0, 1], member.ports.json_rpc));
         let files = HomeFiles {
             genesis: document,
