@@ -77,6 +77,18 @@ pub struct StateSync {
     pub restore_max_bytes: u64,
 }
 
+impl StateSync {
+    /// These settings over those of a store.
+    pub(crate) fn over(self, config: store::Config) -> store::Config {
+        store::Config {
+            snapshot_interval: self.snapshot_interval,
+            snapshots: self.snapshot_keep_recent as usize,
+            restore_bytes: self.restore_max_bytes,
+            ..config
+        }
+    }
+}
+
 impl Default for StateSync {
     fn default() -> Self {
         Self {

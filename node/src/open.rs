@@ -8,22 +8,15 @@ use store::DiskStore;
 /// The app as nodes run it.
 pub(crate) type NodeApp = App<DiskStore>;
 
-/// How `app.toml` has the store opened.
-pub(crate) fn store_config(config: &AppConfig) -> store::Config {
-    store::Config {
-        snapshot_interval: config.state_sync.snapshot_interval,
-        snapshots: config.state_sync.snapshot_keep_recent as usize,
-        restore_bytes: config.state_sync.restore_max_bytes,
-        ..store::Config::new(app::stores())
-    }
-}
-
 /// Opens the app at its last committed height. Reads the disk: not for async threads.
 pub(crate) fn open(home: &Home, config: &AppConfig, execution: Execution) -> Result<Arc<NodeApp>, NodeError> {
     let kind = execution.executor.to_string();
     let executor =
         AnyExecutor::new(&kind, execution.threads).map_err(|e| NodeError::Invalid(e.to_string()))?;
-    let store = DiskStore::open(home.database(), store_config(config))?;
+    let store = DiskStore::open(
+        home.database(),
+        config.state_sync.over(store::Config::new(app::stores())),
+    )?;
     let options = app::Options {
         executor: Arc::new(executor),
         sender_cache: config.sender_cache,

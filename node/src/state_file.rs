@@ -1,5 +1,4 @@
 //! A stopped home's state as a file, and back: `braidd export` and `braidd import`.
-use crate::open::store_config;
 use crate::start::settings;
 use crate::{Home, NodeError};
 use state::{AppHash, CommitStore};
@@ -8,7 +7,8 @@ use store::DiskStore;
 
 fn open(home: &Home) -> Result<DiskStore, NodeError> {
     let config = settings(home)?;
-    Ok(DiskStore::open(home.database(), store_config(&config))?)
+    let config = config.state_sync.over(store::Config::new(app::stores()));
+    Ok(DiskStore::open(home.database(), config)?)
 }
 
 /// Writes the state of `height`, the newest where none is given, to `out`. Gives the height and the
