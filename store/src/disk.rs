@@ -14,7 +14,8 @@
 //!
 //! A failure in 2 or 4 poisons the store: what reached the disk is unknown until it is opened again.
 //!
-//! How a store is opened again stands in `open.rs`.
+//! How a store is opened again stands in `open.rs`, how old heights go in `prune.rs`, how it goes back to one in
+//! `rollback.rs`.
 use crate::aside::SetAside;
 use crate::flat::{FlatHistory, HistoryStats, Threads};
 use crate::history::History;

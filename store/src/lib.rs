@@ -4,7 +4,8 @@
 //! all modules into one app hash; a [`Frozen`] version is what readers hold; `versions.rs` stages blocks and keeps recent
 //! versions. [`MemoryStore`] is that and nothing more. [`DiskStore`] adds the journal (`record.rs`, `journal.rs`) in a
 //! database ([`backend`]), the checkpoints, the way back to old heights (`history.rs`) and the writing behind
-//! (`writer.rs`); how they work together stands above `disk.rs` and `open.rs`.
+//! (`writer.rs`); how they work together stands above `disk.rs` and `open.rs`. What is kept is said in `retain.rs`, and
+//! let go of by `prune.rs`.
 
 pub mod iavl;
 pub mod multistore;
