@@ -14,6 +14,7 @@ use crate::modules::Modules;
 use crate::read::{head_time, index};
 use crate::receipt::TxOutput;
 use crate::record::{StoredBlock, StoredTx};
+use crate::retain::BlockRetention;
 use crate::tx::{Decoder, Rules};
 use crate::view::StateView;
 use arc_swap::ArcSwapOption;
@@ -59,6 +60,7 @@ pub struct App<S: CommitStore> {
     pub(crate) store: S,
     pub(crate) modules: Arc<Modules>,
     pub(crate) options: Options,
+    retention: BlockRetention,
     pub(crate) decoder: Arc<Decoder>,
     pub(crate) head: ArcSwapOption<Head<S::Snapshot>>,
     pending: Mutex<Option<Pending<S>>>,
@@ -95,6 +97,7 @@ impl<S: CommitStore> App<S> {
             decoder: Arc::new(Decoder::new(options.sender_cache)),
             modules: Arc::new(Modules::new()),
             options,
+            retention: BlockRetention::default(),
             head: ArcSwapOption::empty(),
             pending: Mutex::new(None),
             early: Early::default(),
@@ -109,6 +112,12 @@ impl<S: CommitStore> App<S> {
             app.publish(version)?;
         }
         Ok(app)
+    }
+
+    /// Lets CometBFT delete old blocks; it keeps all otherwise.
+    pub fn retaining(mut self, retention: BlockRetention) -> Self {
+        self.retention = retention;
+        self
     }
 
     /// Forgets what was decoded and staged under a genesis or state that another replaces.
@@ -272,7 +281,7 @@ impl<S: CommitStore> App<S> {
         self.blocks.lock().put(height, Arc::new(block), size);
         Ok(Committed {
             version,
-            retain_height: 0,
+            retain_height: self.retention.height(version.height, self.store.retain()),
         })
     }
 

@@ -23,6 +23,7 @@ mod read;
 pub mod explain;
 mod snapshots;
 mod record;
+mod retain;
 pub mod genesis;
 mod modules;
 
@@ -36,4 +37,5 @@ pub use early::EarlyStats;
 pub use learned::LearnedStats;
 pub use modules::stores;
 pub use record::{EvmReceipt, StoredBlock, StoredTx};
+pub use retain::BlockRetention;
 pub use view::StateView;
