@@ -6,7 +6,9 @@
     clippy::print_stdout,
     reason = "a bench reads the clock, and prints"
 )]
-use state::{BlockRecord, ChangeSet, CommitStore, Control, Key, KeyRange, StateRead, StateScan, StoreId, Value};
+use state::{
+    BlockRecord, ChangeSet, CommitStore, Control, Key, KeyRange, StateRead, StateScan, StoreId, Value,
+};
 use std::hint::black_box;
 use std::time::Instant;
 use store::{Commit, Config, DiskStore, View};
@@ -94,14 +96,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let at = (height - back).max(first);
         let picked = some(200_000);
         let view = store.snapshot(at)?;
-        let kind = if matches!(view, View::Flat(_)) { "flat" } else { "tree" };
+        let kind = if matches!(view, View::Flat(_)) {
+            "flat"
+        } else {
+            "tree"
+        };
         let cold = read(&view, &picked[..20_000]);
         let warm = read(&view, &picked);
         let start = Instant::now();
         let (mut pairs, range) = (0_u64, KeyRange::prefix(STORE, &[]));
         view.scan(&range, &mut |_, _| {
             pairs += 1;
-            if pairs < 100_000 { Control::Continue(()) } else { Control::Break(()) }
+            if pairs < 100_000 {
+                Control::Continue(())
+            } else {
+                Control::Break(())
+            }
         })?;
         let scan = pairs as f64 / start.elapsed().as_secs_f64();
         let start = Instant::now();
@@ -120,7 +130,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let start = Instant::now();
         let tree = store.frozen(at)?;
         let rebuilt = start.elapsed().as_secs_f64();
-        println!("  rebuilt tree: {rebuilt:.2} s to build, {:.0} reads/s then", read(&tree, &picked));
+        println!(
+            "  rebuilt tree: {rebuilt:.2} s to build, {:.0} reads/s then",
+            read(&tree, &picked)
+        );
     }
     // As queries come: another height each time.
     let picked = some(2_000);
@@ -133,6 +146,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "another height for each read: {:.0} reads/s",
         picked.len() as f64 / start.elapsed().as_secs_f64()
     );
-    println!("newest height: {:.0} reads/s", read(&store.snapshot(height)?, &some(500_000)));
+    println!(
+        "newest height: {:.0} reads/s",
+        read(&store.snapshot(height)?, &some(500_000))
+    );
     Ok(())
 }

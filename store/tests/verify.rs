@@ -205,6 +205,10 @@ fn damage_anywhere_in_a_file_of_history_is_found() {
         .collect();
     let (bytes, path) = whole.iter().max_by_key(|(bytes, _)| bytes.len()).unwrap();
     let len = bytes.len();
+    // The list of files: they are found without it.
+    flip(&folder.join("LIST"), 25);
+    check_found(home.path(), "LIST");
+    assert_eq!(files(home.path(), "history", ".damaged"), Vec::<PathBuf>::new());
     for at in [3, 16, 100, len / 2, len - 100, len - 36, len - 1] {
         flip(path, at);
         let store = DiskStore::open(home.path(), config()).unwrap();

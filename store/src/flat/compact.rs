@@ -63,6 +63,9 @@ fn work(history: &FlatHistory) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Files of so many bytes together are not merged: a merge holds a hash of each key in RAM, and has both on the disk.
+const MAX_MERGE_BYTES: u64 = 4 << 30;
+
 /// Eight neighbours of a level, the oldest first.
 fn equals(layers: &Layers) -> Option<Task> {
     let together = |pair: &[Arc<Segment>]| {
@@ -71,9 +74,10 @@ fn equals(layers: &Layers) -> Option<Task> {
         a.to + 1 == b.from && a.level == b.level && !b.complete
     };
     let fit = |parts: &&[Arc<Segment>]| {
-        parts
-            .iter()
-            .all(|part| part.is_file() && part.head.level < BASE - 1)
+        parts.iter().map(|part| part.bytes).sum::<u64>() <= MAX_MERGE_BYTES
+            && parts
+                .iter()
+                .all(|part| part.is_file() && part.head.level < BASE - 1)
             && parts.windows(2).all(together)
     };
     let parts = layers.parts.windows(FAN).find(fit)?;

@@ -100,11 +100,15 @@ impl FlatHistory {
         fs::create_dir_all(&folder).map_err(|e| failed(&folder, &e))?;
         let last = journal.bounds()?.map_or(0, |(_, last)| last);
         let mut damage = Vec::new();
-        let list = manifest::read(&folder).unwrap_or_else(|e| {
-            damage.push(e.to_string());
-            None
-        });
-        let list = list.unwrap_or(Vec::new());
+        let read = manifest::read(&folder);
+        let was_whole = read.is_ok();
+        let list = match read {
+            Ok(list) => list.unwrap_or(Vec::new()),
+            Err(e) => {
+                damage.push(e.to_string());
+                found(&folder)?
+            }
+        };
         let mut layers = Layers::default();
         for (id, digest) in &list {
             let path = segment_path(&folder, *id);
@@ -116,7 +120,11 @@ impl FlatHistory {
                 Err(StoreError::Corrupt(why))
             });
             match opened {
-                Ok(segment) => layers.insert(Arc::new(segment)),
+                // Files found without a list may lie across each other.
+                Ok(segment) if layers.parts.iter().all(|part| apart(part, &segment)) => {
+                    layers.insert(Arc::new(segment));
+                }
+                Ok(_) => {}
                 Err(e) => {
                     damage.push(e.to_string());
                     set_aside(&path);
@@ -145,7 +153,7 @@ impl FlatHistory {
         history.truncate(last)?;
         history.unlink(journal)?;
         let listed = history.layers().parts.len();
-        if listed != list.len() {
+        if listed != list.len() || !was_whole {
             history.list(&history.layers())?;
         }
         Ok(history)
@@ -440,6 +448,32 @@ impl FlatHistory {
             damage: progress.damage.clone(),
         }
     }
+}
+
+fn apart(a: &Segment, b: &Segment) -> bool {
+    a.head.to < b.head.from || b.head.to < a.head.from
+}
+
+/// The files there are, whole states first, then those with most heights: what a list that is lost may have named. All
+/// say the truth of their heights, or are dropped where the journal says otherwise.
+fn found(folder: &Path) -> Result<Vec<manifest::Entry>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).map_err(|e| failed(folder, &e))? {
+        let path = entry.map_err(|e| failed(folder, &e))?.path();
+        let id = path
+            .file_stem()
+            .and_then(|name| name.to_str()?.parse::<u64>().ok());
+        if let Some(id) = id
+            && let Ok(segment) = Segment::open(id, path)
+        {
+            let Head {
+                complete, from, to, ..
+            } = segment.head;
+            found.push((!complete, u64::MAX - (to - from), (id, segment.digest)));
+        }
+    }
+    found.sort();
+    Ok(found.into_iter().map(|(_, _, entry)| entry).collect())
 }
 
 /// Renames a damaged file, for whoever wants to know what happened to it.
