@@ -14,6 +14,7 @@ use crate::record::{Digest, Draft, Meta, Part, Section};
 use state::{Bytes, IndexEntry, StoreError};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How many keys are read or removed at a time.
 const STEP: usize = 256;
@@ -21,6 +22,8 @@ const STEP: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Journal {
     backend: Arc<dyn Backend>,
+    /// A record was written since the last sync.
+    unsynced: AtomicBool,
 }
 
 impl Journal {
@@ -28,6 +31,7 @@ impl Journal {
     pub(crate) fn open(home: &Path, database: &Database) -> Result<Self> {
         Ok(Self {
             backend: database.open(home)?,
+            unsynced: AtomicBool::new(false),
         })
     }
 
@@ -65,13 +69,19 @@ impl Journal {
             value: Some(&record),
         });
         let caps = self.backend.caps();
-        if !caps.ordered && changes.len() > caps.atomic {
-            // The meta record must not survive a power cut that takes chunks written before it.
-            let last = changes.split_off(changes.len() - caps.atomic);
-            self.backend.write(&changes)?;
-            self.backend.sync()?;
-            changes = last;
+        if !caps.ordered {
+            // No record may survive a power cut that takes the one before it, or its own first chunks.
+            if self.unsynced.load(Ordering::Relaxed) {
+                self.sync()?;
+            }
+            if changes.len() > caps.atomic {
+                let last = changes.split_off(changes.len() - caps.atomic);
+                self.backend.write(&changes)?;
+                self.backend.sync()?;
+                changes = last;
+            }
         }
+        self.unsynced.store(true, Ordering::Relaxed);
         self.backend.write(&changes)?;
         let bytes = parts.iter().map(|part| part.len()).sum::<usize>() + record.len();
         Ok((hash, bytes as u64))
@@ -79,7 +89,9 @@ impl Journal {
 
     /// Puts on the disk what was written.
     pub(crate) fn sync(&self) -> Result<()> {
-        self.backend.sync()
+        self.backend.sync()?;
+        self.unsynced.store(false, Ordering::Relaxed);
+        Ok(())
     }
 
     /// The first and last height, `None` before the first.

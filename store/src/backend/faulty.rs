@@ -1,7 +1,7 @@
 //! A database that fails as disks do, for tests: power cuts, full disks, failed syncs, damaged values.
 //!
 //! What is written since the last sync is kept apart, in atomic groups: a write of at most [`Caps::atomic`] changes is
-//! one; of a longer one each early change is one by itself. [`FaultyBackend::crash`] is a power cut. An ordered database
+//! one; of a longer one each early change is one by itself. [`FaultyBackend::cut`] is a power cut. An ordered database
 //! loses groups from the end; any other keeps some and loses some, as a disk does that reorders.
 use super::memory::Tables;
 use super::{Backend, Caps, Result, Table, Write};
@@ -22,6 +22,9 @@ pub enum Fault {
     Write(u64),
     /// A sync fails. As with Linux, what it should have synced may be lost even if a later one succeeds.
     Sync(u64),
+    /// The power goes in the middle of a write or a sync, counted together. All fails from then on:
+    /// [`FaultyBackend::cut`] says what is left.
+    Off(u64),
     /// A value read has lost its last byte.
     Short(u64),
     /// A value read has one bit flipped.
@@ -62,6 +65,8 @@ struct State {
     counts: Counts,
     /// Faults with the count of operations at which they come.
     faults: Vec<Fault>,
+    /// The power is off.
+    off: bool,
 }
 
 impl FaultyBackend {
@@ -86,6 +91,7 @@ impl FaultyBackend {
         state.faults.push(match fault {
             Fault::Write(n) => Fault::Write(writes + n),
             Fault::Sync(n) => Fault::Sync(syncs + n),
+            Fault::Off(n) => Fault::Off(writes + syncs + n),
             Fault::Short(n) => Fault::Short(gets + n),
             Fault::Flipped(n) => Fault::Flipped(gets + n),
         });
@@ -100,25 +106,32 @@ impl FaultyBackend {
         let lost = state.since.iter().filter(|(_, fate)| *fate != Fate::Synced);
         lost.count()
     }
-    /// Cuts the power: loses what `seed` says of what is not synced. Faults that did not come are forgotten.
-    pub fn crash(&self, seed: u64) {
+    /// Forgets the faults that did not come.
+    pub fn heal(&self) {
+        self.state.lock().faults.clear();
+    }
+    /// Gives the power back.
+    pub fn restore(&self) {
+        self.state.lock().off = false;
+    }
+    /// Cuts the power: loses what `seed` says of what is not synced; all fails until [`FaultyBackend::restore`]. Faults
+    /// that did not come are forgotten.
+    pub fn cut(&self, seed: u64) {
         let mut random = Random(seed);
         let state = &mut *self.state.lock();
-        let unsynced = state
-            .since
-            .iter()
-            .filter(|(_, fate)| *fate == Fate::Unsynced)
-            .count();
-        let mut first = random.below(unsynced as u64 + 1);
+        let lost = state.since.iter().filter(|(_, fate)| *fate != Fate::Synced);
+        let mut first = random.below(lost.count() as u64 + 1);
+        let mut ends = false;
         for (group, fate) in std::mem::take(&mut state.since) {
-            let kept = match fate {
-                Fate::Synced => true,
-                Fate::Unsynced if self.caps.ordered => {
-                    let kept = first > 0;
+            let kept = if self.caps.ordered {
+                // A log ends where something of it is lost, whatever was synced after.
+                if fate != Fate::Synced {
+                    ends |= first == 0;
                     first = first.saturating_sub(1);
-                    kept
                 }
-                Fate::Unsynced | Fate::Doubtful => random.below(2) == 0,
+                !ends
+            } else {
+                fate == Fate::Synced || random.below(2) == 0
             };
             if kept {
                 for (table, key, value) in group {
@@ -128,10 +141,23 @@ impl FaultyBackend {
         }
         state.now = state.durable.clone();
         state.faults.clear();
+        state.off = true;
     }
 }
 
 impl State {
+    fn powered(&self) -> Result<()> {
+        if self.off {
+            Err(failed("the power is off"))
+        } else {
+            Ok(())
+        }
+    }
+    /// Whether the power goes now.
+    fn goes_off(&mut self) -> bool {
+        self.off = self.due(Fault::Off(self.counts.writes + self.counts.syncs));
+        self.off
+    }
     fn due(&mut self, fault: Fault) -> bool {
         let place = self.faults.iter().position(|f| *f == fault);
         place.map(|at| self.faults.swap_remove(at)).is_some()
@@ -144,6 +170,7 @@ impl Backend for FaultyBackend {
     }
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>> {
         let mut state = self.state.lock();
+        state.powered()?;
         state.counts.gets += 1;
         let (n, value) = (state.counts.gets, state.now.get(table, key));
         let (short, flipped) = (state.due(Fault::Short(n)), state.due(Fault::Flipped(n)));
@@ -160,13 +187,19 @@ impl Backend for FaultyBackend {
         }))
     }
     fn first(&self, table: Table) -> Result<Option<Vec<u8>>> {
-        Ok(self.state.lock().now.first(table))
+        let state = self.state.lock();
+        state.powered()?;
+        Ok(state.now.first(table))
     }
     fn last(&self, table: Table) -> Result<Option<Vec<u8>>> {
-        Ok(self.state.lock().now.last(table))
+        let state = self.state.lock();
+        state.powered()?;
+        Ok(state.now.last(table))
     }
     fn keys(&self, table: Table, from: &[u8], to: Option<&[u8]>, limit: usize) -> Result<Vec<Vec<u8>>> {
-        Ok(self.state.lock().now.keys(table, from, to, limit))
+        let state = self.state.lock();
+        state.powered()?;
+        Ok(state.now.keys(table, from, to, limit))
     }
     fn write(&self, changes: &[Write<'_>]) -> Result<()> {
         let own = |w: &Write<'_>| (w.table, w.key.clone(), w.value.map(Bytes::copy_from_slice));
@@ -174,8 +207,10 @@ impl Backend for FaultyBackend {
         let mut groups: Vec<Vec<Change>> = early.iter().map(|change| vec![own(change)]).collect();
         groups.push(last.iter().map(own).collect());
         let state = &mut *self.state.lock();
+        state.powered()?;
         state.counts.writes += 1;
         let full = state.due(Fault::Write(state.counts.writes));
+        let off = state.goes_off();
         if full {
             groups.truncate(groups.len() / 2);
         }
@@ -188,11 +223,18 @@ impl Backend for FaultyBackend {
         if full {
             return Err(failed("no space left on device"));
         }
+        if off {
+            return Err(failed("the power went"));
+        }
         Ok(())
     }
     fn sync(&self) -> Result<()> {
         let state = &mut *self.state.lock();
+        state.powered()?;
         state.counts.syncs += 1;
+        if state.goes_off() {
+            return Err(failed("the power went"));
+        }
         let failing = state.due(Fault::Sync(state.counts.syncs));
         for (_, fate) in &mut state.since {
             *fate = match *fate {

@@ -119,8 +119,11 @@ impl Database {
             Self::Given(backend) => backend.caps().name,
         }
     }
-    /// Opens it in the folder `home`.
-    pub(crate) fn open(&self, home: &Path) -> Result<Arc<dyn Backend>> {
+    /// Opens it in the folder `home`, without the store's lock: for tests of the database itself.
+    ///
+    /// # Errors
+    /// A home whose journal is in another database; a disk that fails; damaged files.
+    pub fn open(&self, home: &Path) -> Result<Arc<dyn Backend>> {
         for other in [Self::Sled, Self::Redb] {
             let path = other.path(home);
             if other.name() != self.name() && path.exists() {
