@@ -3,10 +3,10 @@ use crate::chain;
 use crate::home::{Home, HomeArgs};
 use crate::init::{ChainArgs, fund_dev_accounts};
 use crate::keys::{DEV_MNEMONIC, KeyKind, Keyring, Secret, Spelled, dev_accounts};
-use crate::run::{ExecutorArgs, LogArgs, endpoints, runtime};
+use crate::run::{ExecutorArgs, LogArgs, StoreArgs, endpoints, runtime};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use node::{DevOptions, Endpoints, Execution, Stop};
+use node::{CommitKind, DevOptions, Endpoints, Execution, Stop};
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -30,6 +30,8 @@ pub(crate) struct DevCommand {
     block_time: Option<Duration>,
     #[command(flatten)]
     executor: ExecutorArgs,
+    #[command(flatten)]
+    store: StoreArgs,
     #[command(flatten)]
     chain: ChainArgs,
     #[command(flatten)]
@@ -64,6 +66,11 @@ impl DevCommand {
     /// Runs it.
     pub(crate) fn run(&self, home: &HomeArgs) -> Result<()> {
         self.log.start()?;
+        if self.store.commit == Some(CommitKind::Async) {
+            bail!(
+                "--commit async: this chain has no CometBFT that would replay what was not written; it commits sync"
+            );
+        }
         let mut chain = self.chain.spec()?;
         chain.accounts = fund_dev_accounts(&chain.config);
         let config = chain.config.clone();
@@ -71,6 +78,7 @@ impl DevCommand {
         options.home.clone_from(&home.home);
         options.block_time = self.block_time;
         options.execution = self.executor.over(Execution::default());
+        options.database = self.store.app_db_backend;
         options.json_rpc = SocketAddr::from((self.host, self.port));
         options.comet_rpc = Some(SocketAddr::from((self.host, self.comet_port)));
         runtime()?.block_on(async {

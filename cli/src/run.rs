@@ -2,7 +2,10 @@
 use crate::home::HomeArgs;
 use anyhow::{Context as _, Result};
 use clap::Args;
-use node::{AppConfig, Endpoints, Execution, ExecutorKind, Home, StartOptions, Stop};
+use node::{
+    AppConfig, CommitKind, DatabaseKind, Endpoints, Execution, ExecutorKind, Home, KeepOptions, StartOptions, Stop,
+    StoreConfig,
+};
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -29,6 +32,60 @@ impl ExecutorArgs {
     }
     fn given(&self) -> bool {
         self.executor.is_some() || self.threads.is_some()
+    }
+}
+
+/// How the commit store writes; changes speed and what a kill costs, never results.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Store")]
+pub(crate) struct StoreArgs {
+    /// When a block's commit returns: sync, when it is durable, or async, written behind [default: app.toml's].
+    #[arg(long, value_name = "MODE")]
+    pub(crate) commit: Option<CommitKind>,
+    /// Which database keeps the journal, sled or redb. A home stays with the one it was made with [default: app.toml's].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) app_db_backend: Option<DatabaseKind>,
+}
+
+impl StoreArgs {
+    /// The flags over `default`.
+    fn over(&self, default: StoreConfig) -> StoreConfig {
+        StoreConfig {
+            commit: self.commit.unwrap_or(default.commit),
+            database: self.app_db_backend.unwrap_or(default.database),
+        }
+    }
+    fn given(&self) -> bool {
+        self.commit.is_some() || self.app_db_backend.is_some()
+    }
+}
+
+/// What is kept of state and blocks; by the SDK's names.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Pruning")]
+pub(crate) struct KeepArgs {
+    /// Which heights' state is kept: default, nothing, everything or custom [default: app.toml's].
+    #[arg(long, value_name = "STRATEGY")]
+    pruning: Option<String>,
+    /// Number of recent heights to keep on disk (ignored if pruning is not 'custom').
+    #[arg(long, value_name = "N")]
+    pruning_keep_recent: Option<u64>,
+    /// Height interval at which pruned heights are removed from disk (ignored if pruning is not 'custom').
+    #[arg(long, value_name = "N")]
+    pruning_interval: Option<u64>,
+    /// How many blocks and receipts before the newest are kept, here and by CometBFT; 0 keeps all.
+    #[arg(long, value_name = "N")]
+    min_retain_blocks: Option<u64>,
+}
+
+impl KeepArgs {
+    fn options(&self) -> KeepOptions {
+        KeepOptions {
+            pruning: self.pruning.clone(),
+            pruning_keep_recent: self.pruning_keep_recent,
+            pruning_interval: self.pruning_interval,
+            min_retain_blocks: self.min_retain_blocks,
+        }
     }
 }
 
@@ -86,6 +143,10 @@ pub(crate) struct StartCommand {
     #[command(flatten)]
     executor: ExecutorArgs,
     #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    keep: KeepArgs,
+    #[command(flatten)]
     log: LogArgs,
 }
 
@@ -99,12 +160,19 @@ impl StartCommand {
         } else {
             None
         };
+        let store = if self.store.given() {
+            Some(self.store.over(AppConfig::read(&home)?.store))
+        } else {
+            None
+        };
         let options = StartOptions {
             abci_only: self.abci_only,
             comet_bin: self.comet_bin.clone(),
             abci_address: self.abci.clone(),
             execution,
+            store,
             json_rpc: self.json_rpc,
+            keep: self.keep.options(),
             ..StartOptions::new(home)
         };
         runtime()?.block_on(async {

@@ -1,5 +1,5 @@
 //! `app.toml`: what this node decides for itself. Nothing in it can change a result.
-use crate::{Home, NodeError};
+use crate::{Count, Home, NodeError, StoreConfig};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -54,8 +54,24 @@ pub struct AppConfig {
     pub sender_cache: usize,
     /// Gas of `eth_call`, `eth_estimateGas` and simulations, at most.
     pub call_gas_cap: u64,
+    /// Which heights' state is kept: `default` (362,880), `nothing` is pruned, `everything` but the newest three, or
+    /// `custom`, as the two settings below say.
+    pub pruning: String,
+    /// How many heights before the newest `custom` keeps: 2 at least.
+    pub pruning_keep_recent: Count,
+    /// At every multiple of which height `custom` lets old ones go: 10 at least.
+    pub pruning_interval: Count,
+    /// How many blocks before the newest are kept, here with their receipts and by CometBFT; 0 keeps all. More are kept
+    /// where evidence, checkpoints or snapshots need them.
+    pub min_retain_blocks: u64,
+    /// Bytes that the newest state and its recent versions may take in memory before the node stops; 0 is no limit,
+    /// absent three quarters of the machine's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_limit: Option<u64>,
     /// How blocks are executed.
     pub execution: Execution,
+    /// How the commit store writes.
+    pub store: StoreConfig,
     /// Ethereum JSON-RPC.
     pub json_rpc: JsonRpc,
     /// Snapshots, for nodes that join by state sync.
@@ -126,7 +142,13 @@ impl Default for AppConfig {
             // A mempool's worth (CometBFT's default size) ten times over, about 10 MB.
             sender_cache: 50_000,
             call_gas_cap: 50_000_000,
+            pruning: "default".into(),
+            pruning_keep_recent: Count(0),
+            pruning_interval: Count(0),
+            min_retain_blocks: 0,
+            memory_limit: None,
             execution: Execution::default(),
+            store: StoreConfig::default(),
             json_rpc: JsonRpc::default(),
             state_sync: StateSync::default(),
         }

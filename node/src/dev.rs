@@ -3,7 +3,8 @@ use crate::open::open;
 use crate::solo::{Solo, SoloHandle, SoloOptions};
 use crate::start::{blocking, ended, settings};
 use crate::{
-    ChainSpec, CometConfig, Endpoints, Execution, Home, InitOptions, NodeError, NodeKeys, Stop, genesis, init,
+    ChainSpec, CometConfig, CommitKind, DatabaseKind, Endpoints, Execution, Home, InitOptions, NodeError,
+    NodeKeys, Stop, StoreConfig, genesis, init,
 };
 use rpc::{JsonRpcOptions, serve_comet_rpc, serve_json_rpc};
 use std::net::SocketAddr;
@@ -22,6 +23,8 @@ pub struct DevOptions {
     pub block_time: Option<Duration>,
     /// Executor and threads.
     pub execution: Execution,
+    /// Which database keeps the store's journal; what the home says, where absent.
+    pub database: Option<DatabaseKind>,
     /// Where Ethereum JSON-RPC listens.
     pub json_rpc: SocketAddr,
     /// Where the CometBFT RPC subset listens.
@@ -36,6 +39,7 @@ impl DevOptions {
             chain,
             block_time: None,
             execution: Execution::default(),
+            database: None,
             json_rpc: SocketAddr::from(([127, 0, 0, 1], 8545)),
             comet_rpc: Some(SocketAddr::from(([127, 0, 0, 1], 26657))),
         }
@@ -81,6 +85,7 @@ fn engine(home: &Home, options: &DevOptions) -> Result<DevSolo, NodeError> {
     if !home.genesis().exists() {
         let mut fresh = InitOptions::new(options.chain.clone(), MONIKER)?;
         fresh.app.execution = options.execution;
+        fresh.app.store.database = options.database.unwrap_or_default();
         fresh.app.json_rpc.address = options.json_rpc;
         if let Some(at) = options.comet_rpc {
             fresh.comet = CometConfig {
@@ -91,7 +96,12 @@ fn engine(home: &Home, options: &DevOptions) -> Result<DevSolo, NodeError> {
         init(home, &fresh)?;
     }
     let config = settings(home)?;
-    let app = open(home, &config, options.execution)?;
+    // Nobody could replay what was not written: chain.md rule 12.
+    let store = StoreConfig {
+        commit: CommitKind::Sync,
+        database: options.database.unwrap_or(config.store.database),
+    };
+    let app = open(home, &config, options.execution, store, store::Damaged::Refuse)?;
     Solo::open(
         app,
         SoloOptions {

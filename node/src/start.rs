@@ -2,13 +2,14 @@
 use crate::comet_client::CometClient;
 use crate::open::{NodeApp, open};
 use crate::supervise::{Comet, find};
-use crate::{AppConfig, CometConfig, Execution, Home, NodeError, Stop, StopReason};
+use crate::{AppConfig, CometConfig, Execution, Home, KeepOptions, NodeError, Stop, StopReason, StoreConfig};
 use abci::{AbciApp, Address, SOCKET_PATH_MAX, Server};
 use rpc::{JsonRpcOptions, serve_json_rpc};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use store::Damaged;
 
 /// What `start` is told; what is `None` comes from `app.toml`.
 #[derive(Clone, Debug)]
@@ -23,6 +24,10 @@ pub struct StartOptions {
     pub abci_address: Option<String>,
     /// Executor and threads.
     pub execution: Option<Execution>,
+    /// How the commit store writes.
+    pub store: Option<StoreConfig>,
+    /// What is kept.
+    pub keep: KeepOptions,
     /// Where Ethereum JSON-RPC listens.
     pub json_rpc: Option<SocketAddr>,
 }
@@ -36,6 +41,8 @@ impl StartOptions {
             comet_bin: None,
             abci_address: None,
             execution: None,
+            store: None,
+            keep: KeepOptions::default(),
             json_rpc: None,
         }
     }
@@ -66,8 +73,10 @@ pub async fn start(
     ready: impl FnOnce(&Endpoints) + Send,
 ) -> Result<(), NodeError> {
     let home = &options.home;
-    let config = settings(home)?;
+    let mut config = settings(home)?;
+    options.keep.over(&mut config);
     let execution = options.execution.unwrap_or(config.execution);
+    let store = options.store.unwrap_or(config.store);
     let bin = if options.abci_only {
         None
     } else {
@@ -75,7 +84,7 @@ pub async fn start(
     };
     let app = {
         let (home, config) = (home.clone(), config.clone());
-        blocking(move || open(&home, &config, execution)).await??
+        blocking(move || open(&home, &config, execution, store, Damaged::SetAside)).await??
     };
     let wanted = options.abci_address.as_deref().unwrap_or(&config.abci_address);
     let (address, _folder) = abci_address(home, wanted)?;

@@ -6,7 +6,7 @@
 mod common;
 
 use common::{ask, chain, pay};
-use node::{DevOptions, Endpoints, NodeError, Stop, dev};
+use node::{DatabaseKind, DevOptions, Endpoints, NodeError, Stop, dev};
 use serde_json::json;
 use types::Address;
 
@@ -77,6 +77,37 @@ async fn a_kept_home_goes_on_where_it_ended() {
     })
     .await
     .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_home_made_on_redb_goes_on_with_it_and_with_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let on = |database| DevOptions {
+        home: Some(dir.path().join("home")),
+        database,
+        ..options()
+    };
+    let to = Address::repeat_byte(8);
+    // The second time the home's app.toml says so.
+    for (nonce, database) in [(0, Some(DatabaseKind::Redb)), (1, None)] {
+        running(on(database), async |at| {
+            let url = format!("http://{}", at.json_rpc.unwrap());
+            assert_eq!(pay(&url, nonce, to, 5).await["status"], "0x1");
+            let has = ask(&url, "eth_getBalance", json!([to, "latest"])).await;
+            assert_eq!(has, format!("{:#x}", 5 * (nonce + 1)));
+        })
+        .await
+        .unwrap();
+    }
+    assert!(dir.path().join("home/data/application.db/journal.redb").exists());
+    let refused = running(on(Some(DatabaseKind::Sled)), async |_| panic!("it started"))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        refused.contains("is a journal in redb, opened with sled"),
+        "{refused}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

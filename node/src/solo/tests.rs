@@ -2,7 +2,8 @@
 use super::engine::{Solo, SoloOptions};
 use crate::open::open;
 use crate::{
-    AppConfig, ChainSpec, Execution, GenesisAccount, Home, InitOptions, NodeKeys, Stop, StopReason, init,
+    AppConfig, ChainSpec, Execution, GenesisAccount, Home, InitOptions, NodeKeys, Stop, StopReason,
+    StoreConfig, init,
 };
 use alloy_consensus::{SignableTransaction, TxEnvelope, TxLegacy};
 use alloy_eips::eip2718::Encodable2718;
@@ -66,6 +67,8 @@ fn engine(home: &Home, block_time: Option<Duration>) -> Engine {
             threads: 2,
             ..Default::default()
         },
+        StoreConfig::default(),
+        store::Damaged::Refuse,
     )
     .unwrap();
     let genesis = crate::genesis::read(&home.genesis()).unwrap();
@@ -190,7 +193,14 @@ fn a_database_of_another_chain_is_refused_by_name() {
         .unwrap()
         .replace("braid-local-1", "other-2");
     std::fs::write(home.genesis(), text).unwrap();
-    let app = open(&home, &AppConfig::default(), Execution::default()).unwrap();
+    let app = open(
+        &home,
+        &AppConfig::default(),
+        Execution::default(),
+        StoreConfig::default(),
+        store::Damaged::Refuse,
+    )
+    .unwrap();
     let genesis = crate::genesis::read(&home.genesis()).unwrap();
     let keys = NodeKeys::read(&home).unwrap();
     let options = SoloOptions {
