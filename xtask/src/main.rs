@@ -12,6 +12,7 @@ mod blocks;
 mod chain;
 mod fuzz;
 mod soak;
+mod torture;
 mod eest;
 mod vectors;
 mod bench;
@@ -37,11 +38,16 @@ enum Command {
     FuzzBlocks(fuzz::Args),
     /// Run four nodes that execute differently under a load made to bring them apart, and compare every height.
     Soak(soak::Args),
+    /// Commit blocks in a process that is killed over and over, and check each time that nothing is lost or torn.
+    Torture(torture::Args),
+    /// The process that `torture` kills.
+    #[command(hide = true)]
+    TortureChild(torture::ChildArgs),
     /// Run Ethereum's execution-spec state tests and compare state roots.
     Eest(eest::Args),
     /// Replay trees and multistores recorded from the Cosmos SDK.
     Vectors(vectors::Args),
-    /// Measure something of a running node.
+    /// Measure something: a running node, the store, the executor.
     #[command(subcommand)]
     Bench(bench::Bench),
     /// Print how long files, crates and functions are.
@@ -76,6 +82,8 @@ fn run(command: &Command) -> anyhow::Result<()> {
         Command::Blocks(args) => blocks::run(args),
         Command::FuzzBlocks(args) => fuzz::run(args),
         Command::Soak(args) => soak::run(&root(), args),
+        Command::Torture(args) => torture::run(args),
+        Command::TortureChild(args) => torture::child(args),
         Command::Eest(args) => eest::run(args),
         Command::Vectors(args) => vectors::run(args),
         Command::Bench(bench) => bench::run(&root(), bench),
