@@ -15,6 +15,7 @@ use crate::journal::{Journal, height_of};
 use crate::open::{checkpoints, failed, load, lock};
 use crate::points::{Point, Points};
 use crate::record::{Part, decode_index};
+use crate::retain::Floors;
 use crate::{Config, DiskStore, checkpoint, prune};
 use state::{Bytes, StoreError, Version};
 use std::collections::BTreeSet;
@@ -40,6 +41,20 @@ impl DiskStore {
         finish(&journal, &Head::open(home)?, &checkpoints, &config.points)?;
         Ok(journal.bounds()?.map_or(0, |(_, last)| last))
     }
+    /// Whether the closed store in the folder `home` could go back to `height`.
+    ///
+    /// # Errors
+    /// As [`DiskStore::rollback`].
+    pub fn can_roll_back(home: impl AsRef<Path>, config: &Config, height: u64) -> Result<()> {
+        let home = home.as_ref();
+        let checkpoints = checkpoints(home)?;
+        let _lock = lock(home)?;
+        let journal = Journal::open(home, &config.database)?;
+        let head = Head::open(home)?;
+        finish(&journal, &head, &checkpoints, &config.points)?;
+        check(&journal, &head, height).map(drop)
+    }
+
     /// Takes the closed store in the folder `home` back to `height`, any that it has state of. Returns what is newest
     /// then. Going back to the newest height changes nothing.
     ///
@@ -53,20 +68,10 @@ impl DiskStore {
         let journal = Journal::open(home, &config.database)?;
         let head = Head::open(home)?;
         finish(&journal, &head, &checkpoints, &config.points)?;
-        let (first, last) = journal.bounds()?.unwrap_or((0, 0));
-        head.check(last)?;
-        let floors = prune::floors(&journal)?.capped(last);
-        let oldest = first.max(floors.meta()).max(floors.state);
-        if height < oldest || height > last || height == 0 {
-            return Err(StoreError::NoVersion {
-                height,
-                oldest,
-                latest: last,
-            });
-        }
+        let (floors, first, last) = check(&journal, &head, height)?;
         let mut files = checkpoint::list(&checkpoints)?;
         files.retain(|(of, _)| *of <= height);
-        let loaded = load(&journal, &files, config, floors, first.max(floors.meta()), height)?;
+        let loaded = load(&journal, &files, config, floors, first, height)?;
         let version = loaded.versions.latest();
         drop(loaded);
         if height < last {
@@ -77,6 +82,23 @@ impl DiskStore {
         }
         Ok(version)
     }
+}
+
+/// Whether there is state of `height`. Returns the floors, the first height with a record, and the last.
+fn check(journal: &Journal, head: &Head, height: u64) -> Result<(Floors, u64, u64)> {
+    let (first, last) = journal.bounds()?.unwrap_or((0, 0));
+    head.check(last)?;
+    let floors = prune::floors(journal)?.capped(last);
+    let first = first.max(floors.meta());
+    let oldest = first.max(floors.state);
+    if height < oldest || height > last || height == 0 {
+        return Err(StoreError::NoVersion {
+            height,
+            oldest,
+            latest: last,
+        });
+    }
+    Ok((floors, first, last))
 }
 
 /// Steps 3 to 7 of a rollback that is noted.
