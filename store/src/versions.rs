@@ -6,7 +6,8 @@ use parking_lot::RwLock;
 use rayon::prelude::*;
 use state::{AppHash, ChangeSet, EMPTY_ROOT, Snapshot, StoreError, Value, Version};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// From this many changes on, stores are applied on all cores.
 const PARALLEL_CHANGES: usize = 256;
@@ -35,6 +36,8 @@ pub(crate) struct Versions {
     ring: RwLock<Ring>,
     /// The newest call of `stage`.
     ticket: AtomicU64,
+    /// Whether expired versions are being freed behind the commits: one lot at a time, so that they never pile up.
+    tidying: Arc<AtomicBool>,
     /// Bytes that the trees may take; 0 is no limit.
     memory: u64,
 }
@@ -66,6 +69,7 @@ impl Versions {
         Self {
             ring: RwLock::new(ring),
             ticket: AtomicU64::new(0),
+            tidying: Arc::default(),
             memory: config.memory_limit,
         }
     }
@@ -195,8 +199,21 @@ impl Versions {
             }
         }
         drop(ring);
-        // Freeing nodes takes time: readers need not wait for it.
-        drop(dropped);
+        self.tidy(dropped, &staged.next);
+    }
+    /// Frees what expired, and has the next block's memory ready. No commit waits for either, unless the one before has
+    /// not ended.
+    fn tidy(&self, dropped: Vec<(Frozen, u64)>, next: &Frozen) {
+        if self.tidying.swap(true, Ordering::AcqRel) {
+            return drop(dropped);
+        }
+        let (next, tidying) = (next.clone(), Arc::clone(&self.tidying));
+        rayon::spawn(move || {
+            drop(dropped);
+            next.trees().values().for_each(crate::iavl::Tree::prepare);
+            drop(next);
+            tidying.store(false, Ordering::Release);
+        });
     }
 }
 
@@ -237,8 +254,8 @@ pub(crate) fn split<'a, 'b>(
 ) -> Result<Vec<(&'a mut crate::iavl::Tree, Changes<'b>)>, StoreError> {
     let mut by_store: Vec<(state::StoreId, Changes<'b>)> = Vec::new();
     for (key, value) in changes {
-        // A value may be a slice of something big, such as a block: a copy keeps no more than itself alive.
-        let pair = (key.bytes(), value.as_deref().map(Value::copy_from_slice));
+        // The tree copies what it keeps, so a value that is a slice of something big keeps that alive no longer.
+        let pair = (key.bytes(), value.clone());
         match by_store.last_mut() {
             Some((store, list)) if *store == key.store() => list.push(pair),
             _ => by_store.push((key.store(), vec![pair])),

@@ -3,6 +3,7 @@
     clippy::unwrap_used,
     reason = "a test ends where something is not as it should be"
 )]
+use sha2::{Digest, Sha256};
 use state::{Control, Value};
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -222,4 +223,56 @@ fn a_stream_that_is_no_tree_is_refused() {
     leaf(&mut i, b"a").unwrap();
     leaf(&mut i, b"b").unwrap();
     assert!(i.finish().is_err());
+}
+
+/// cosmos/iavl `node.go`, `writeHashBytes`, written down once more.
+fn leaf_hash(key: &[u8], value: &[u8], version: u64) -> [u8; 32] {
+    let mut bytes = Vec::new();
+    let mut varint = |mut n: u64| {
+        while n >= 0x80 {
+            bytes.push(n as u8 | 0x80);
+            n >>= 7;
+        }
+        bytes.push(n as u8);
+    };
+    [0, 2, version * 2, key.len() as u64].into_iter().for_each(&mut varint);
+    bytes.extend_from_slice(key);
+    bytes.push(32);
+    bytes.extend_from_slice(&Sha256::digest(value));
+    Sha256::digest(&bytes).into()
+}
+
+#[test]
+fn keys_and_values_of_every_length_hash_as_they_should() {
+    let lens = [
+        0, 1, 7, 8, 9, 54, 55, 56, 63, 64, 119, 120, 203, 204, 205, 247, 248, 300, 4050, 4096, 5000,
+    ];
+    for key_len in lens {
+        for value_len in lens {
+            let (key, value) = (vec![b'k'; key_len], Value::from(vec![b'v'; value_len]));
+            let mut tree = Tree::new();
+            tree.apply(&[(&key, Some(value.clone()))], 70_000);
+            let want = leaf_hash(&key, &value, 70_000);
+            assert_eq!(tree.hash(), want, "key of {key_len} bytes, value of {value_len}");
+            // Beside a leaf of another length, and updated there.
+            let other = [&key[..], b"z"].concat();
+            for (version, text) in [(70_001, "short"), (70_002, "shorter")] {
+                tree.apply(
+                    &[(&key, Some(value.clone())), (&other, Some(text.into()))],
+                    version,
+                );
+                let inner = [
+                    &[2, 4, (version * 2) as u8 | 0x80, (version * 2 >> 7) as u8 | 0x80][..],
+                    &[(version * 2 >> 14) as u8, 32],
+                    &leaf_hash(&key, &value, version),
+                    &[32],
+                    &leaf_hash(&other, text.as_bytes(), version),
+                ];
+                let want: [u8; 32] = Sha256::digest(inner.concat()).into();
+                assert_eq!(tree.hash(), want, "key of {key_len} bytes, value of {value_len}");
+                assert_eq!(tree.get(&key).as_ref(), Some(&value));
+                assert_eq!(tree.get(&other).unwrap(), text);
+            }
+        }
+    }
 }

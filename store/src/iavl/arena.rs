@@ -106,6 +106,12 @@ impl Arena {
             black_box(self.words.get(place.at)[0].load(Relaxed));
         }
     }
+    /// Has the system hand out the memory that a block like the last one takes.
+    pub(super) fn prepare(&self) {
+        let [nodes, words] = self.space.lock().ahead();
+        self.nodes.prepare(nodes.start, nodes.end);
+        self.words.prepare(words.start, words.end);
+    }
     /// Nodes and words that can still be made.
     pub(super) fn room(&self) -> (u64, u64) {
         self.space.lock().room()
@@ -138,6 +144,8 @@ impl Arena {
             self.nodes.grow(first + BATCH - 1);
             space.next_node += BATCH;
             into.extend((first..first + BATCH).rev());
+            // Never read before: reading it first would have the system map it twice.
+            return;
         }
         drop(space);
         self.touch(&into[first..]);

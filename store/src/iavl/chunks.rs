@@ -2,6 +2,7 @@
 use super::machine::{HUGE_WORDS, ask_for_huge_pages, zeroed};
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Words in a chunk: 32 MiB. The system hands out what is touched only.
 const CHUNK_LOG: u32 = 22;
@@ -56,6 +57,16 @@ impl<const WORDS: usize, const MAX: u64> Chunks<WORDS, MAX> {
         let first = (at as usize & ((1 << Self::LOG) - 1)) * WORDS;
         &self.chunk(at)[first..first + count * WORDS]
     }
+    /// Has the system hand out the memory of the cells from `from` to before `to`, which then need not wait for it.
+    pub(super) fn prepare(&self, from: u32, to: u32) {
+        const PAGE: usize = 4096;
+        let to = u64::from(to).min(MAX) as u32;
+        for at in (from..to).step_by(PAGE / 8 / WORDS) {
+            self.grow(at);
+            // A write, where nothing was written yet. (An addition of 0 would become a read.)
+            let _ = self.get(at)[0].compare_exchange(0, 0, Relaxed, Relaxed);
+        }
+    }
     fn chunk(&self, at: u32) -> &[AtomicU64] {
         let chunk = self.chunks[(at >> Self::LOG) as usize].get();
         chunk.expect("only cells that were grown are handed out").words()
@@ -84,7 +95,6 @@ impl<const WORDS: usize, const MAX: u64> Chunks<WORDS, MAX> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::Ordering::Relaxed;
 
     #[test]
     fn every_cell_has_its_own_place() {
@@ -113,6 +123,7 @@ mod tests {
             }
         }
         for at in cells {
+            chunks.prepare(at, at.saturating_add(3000));
             for (i, word) in chunks.run(at, 1).iter().enumerate() {
                 assert_eq!(word.load(Relaxed), u64::from(at) * 8 + i as u64 + 1);
             }

@@ -10,10 +10,14 @@ use super::pin::Pinned;
 use super::table::{Table, Writer};
 use foldhash::quality::RandomState;
 use parking_lot::Mutex;
+use rayon::prelude::*;
 use std::hash::BuildHasher;
 use std::hint::black_box;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+/// From twice this many moves on, they are shared among cores: 25 µs of looking up, more than sharing costs.
+const SHARE: usize = 1024;
 
 /// A key's entry in the version before, and in this one (`Record::entry`); `NIL` where there is none.
 #[derive(Clone, Copy, Debug)]
@@ -83,17 +87,37 @@ impl Index {
     pub(super) fn take(&self, pinned: &Pinned, moves: &[Move]) {
         let mut writer = self.writer.lock();
         self.table.begin();
-        for moves in moves.chunks(WINDOW) {
-            let hashes = self.hashes(&pinned.arena, moves);
-            black_box(hashes.iter().fold(0, |sum, hash| sum ^ self.table.touch(*hash)));
-            for (Move { old, new, .. }, hash) in moves.iter().zip(hashes) {
-                self.table.change(&mut writer, hash, *old, *new);
-            }
+        let rest: Vec<_> = if moves.len() < 2 * SHARE {
+            self.replace(&pinned.arena, moves)
+        } else {
+            let parts = moves.par_chunks(SHARE);
+            parts
+                .flat_map_iter(|moves| self.replace(&pinned.arena, moves))
+                .collect()
+        };
+        for (hash, Move { old, new, .. }) in rest {
+            self.table.change(&mut writer, hash, old, new);
         }
         let at = self.table.at() + 1;
         self.table.end(at);
         self.bytes.store(self.table.bytes(&writer), Relaxed);
         pinned.indexed.store(at, Release);
+    }
+    /// Takes in the moves that put an entry in another's place, which many can do at once. Returns the others, in order,
+    /// with those whose turn has not come: a work may have changed a key more than once.
+    fn replace(&self, arena: &Arena, moves: &[Move]) -> Vec<(u64, Move)> {
+        let mut rest = Vec::new();
+        for moves in moves.chunks(WINDOW) {
+            let hashes = self.hashes(arena, moves);
+            black_box(hashes.iter().fold(0, |sum, hash| sum ^ self.table.touch(*hash)));
+            for (m, hash) in moves.iter().zip(hashes) {
+                let both = m.old != NIL && m.new != NIL;
+                if !(both && self.table.replace(hash, m.old, m.new)) {
+                    rest.push((hash, *m));
+                }
+            }
+        }
+        rest
     }
     /// The hashes of at most `WINDOW` keys.
     fn hashes(&self, arena: &Arena, moves: &[Move]) -> [u64; WINDOW] {
@@ -217,5 +241,89 @@ mod tests {
         stop.store(true, Relaxed);
         let reads: u64 = readers.into_iter().map(|reader| reader.join().unwrap()).sum();
         assert!(reads > 0);
+    }
+
+    #[test]
+    fn an_old_version_is_read_while_later_ones_expire_and_their_memory_is_used_again() {
+        let name = |n: u64| [&n.to_be_bytes()[..], &vec![7; (n % 4) as usize * 20]].concat();
+        let value = |n: u64, version: u64| -> Value {
+            let len = if n % 50 == 3 { 5000 } else { (n * 7 + version) % 90 };
+            vec![(n + version) as u8; len as usize].into()
+        };
+        let (mut tree, mut model) = (Tree::new(), BTreeMap::new());
+        let mut advance = |tree: &mut Tree, version: u64| {
+            let touched = (0..600).filter(|n: &u64| (n * 13 + version) % 3 > 0);
+            let block: BTreeMap<_, _> = touched
+                .map(|n| {
+                    (
+                        name(n),
+                        (!(n + version).is_multiple_of(5)).then(|| value(n, version)),
+                    )
+                })
+                .collect();
+            let changes: Vec<_> = block.iter().map(|(k, v)| (&k[..], v.clone())).collect();
+            tree.apply(&changes, version);
+            tree.publish();
+            for (key, value) in block {
+                match value {
+                    Some(value) => model.insert(key, value),
+                    None => model.remove(&key),
+                };
+            }
+            model.clone()
+        };
+        let mut version = 0;
+        for _ in 0..4 {
+            let mut old_model = BTreeMap::new();
+            for _ in 0..3 {
+                version += 1;
+                old_model = advance(&mut tree, version);
+            }
+            let old = tree.clone();
+            let stop = AtomicBool::new(false);
+            std::thread::scope(|scope| {
+                let readers = [0, 1].map(|_| {
+                    scope.spawn(|| {
+                        let mut rounds = 0;
+                        while !stop.load(Relaxed) || rounds == 0 {
+                            for n in 0..600 {
+                                let key = name(n);
+                                assert_eq!(old.get(&key), old_model.get(&key).cloned(), "key {n}");
+                            }
+                            rounds += 1;
+                        }
+                    })
+                });
+                for _ in 0..40 {
+                    version += 1;
+                    advance(&mut tree, version);
+                }
+                stop.store(true, Relaxed);
+                readers.into_iter().for_each(|reader| reader.join().unwrap());
+            });
+        }
+    }
+
+    #[test]
+    fn a_key_takes_at_most_260_bytes_once_nothing_older_is_kept() {
+        let keys = 60_000_u64;
+        let random = |n: u64, salt: u64| n.wrapping_add(salt).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let key = |n: u64| [1, 2, 3, 4].map(|salt| random(n, salt).to_be_bytes()).concat();
+        let value = |n: u64, version: u64| Some(Value::from(vec![(n + version) as u8; 64]));
+        let mut tree = Tree::new();
+        for version in 1..=8 {
+            // Loaded in four blocks, updated in four.
+            let range = (version % 4) * keys / 4..(version % 4 + 1) * keys / 4;
+            let block: BTreeMap<_, _> = range.map(|n| (key(n), value(n, version))).collect();
+            let changes: Vec<_> = block.iter().map(|(k, v)| (&k[..], v.clone())).collect();
+            tree.apply(&changes, version);
+            tree.publish();
+            tree.prepare();
+        }
+        assert_eq!(tree.size(), keys);
+        let usage = tree.usage();
+        let each = (usage.total() - usage.free) / keys;
+        assert!((240..=260).contains(&each), "{each} bytes a key: {usage:?}");
+        assert!(usage.free < usage.nodes, "{usage:?}");
     }
 }

@@ -225,6 +225,13 @@ impl Tree {
             pin.publish();
         }
     }
+    /// Has the system hand out the memory that a block like the last one takes, at most 64 MiB: a block then need not
+    /// wait for it. It may be called at any time.
+    pub(crate) fn prepare(&self) {
+        if let Some(pin) = &self.pin {
+            pin.arena.prepare();
+        }
+    }
     /// The work under way, as part of `version`.
     fn begin(&mut self, version: u64) -> &mut Work {
         let version = u32::try_from(version).expect("versions are checked where blocks come in");

@@ -1,5 +1,6 @@
 //! What of an arena's memory is in use, and what is free again.
 use super::chunks::CHUNK;
+use std::ops::Range;
 
 /// Longer records lie outside the words.
 pub(super) const MAX_WORDS: usize = 512;
@@ -19,6 +20,8 @@ pub(super) struct Space {
     pub(super) free_outside: Vec<u32>,
     /// Bytes that lie outside.
     pub(super) outside: u64,
+    /// What was taken when memory was prepared last: nodes and words.
+    prepared: [u32; 2],
 }
 
 impl Space {
@@ -31,6 +34,7 @@ impl Space {
             free_words_sum: 0,
             free_outside: Vec::new(),
             outside: 0,
+            prepared: [0; 2],
         }
     }
     /// Nodes and words that can still be made.
@@ -51,6 +55,15 @@ impl Space {
     #[cfg(test)]
     pub(super) fn live_words(&self) -> u64 {
         u64::from(self.next_word) - self.free_words_sum
+    }
+    /// Ranges of nodes and words that a block like the last one takes next; none beyond 32 MiB each.
+    pub(super) fn ahead(&mut self) -> [Range<u32>; 2] {
+        let taken = [self.next_node, self.next_word];
+        let before = std::mem::replace(&mut self.prepared, taken);
+        [0, 1].map(|i| {
+            let more = (taken[i] - before[i]).min((CHUNK / [8, 1][i]) as u32);
+            taken[i]..taken[i].saturating_add(more)
+        })
     }
     /// Room for `size` words in one chunk, at most `MAX_WORDS`. Such room keeps its size for ever.
     pub(super) fn take(&mut self, size: usize) -> u32 {

@@ -138,18 +138,29 @@ impl Table {
             }
             return;
         }
-        let want = word(hash, old);
+        let place = self.place_of(hash, old);
+        let place = place.expect("versions are published one after another: the one before had the entry");
+        writer.entries -= u64::from(new == NIL);
+        place.store(if new == NIL { 0 } else { word(hash, new) }, Release);
+    }
+    /// Puts `new` in the place of `old` where that is there. Returns whether it is. Many may do so at once while nobody
+    /// else writes.
+    pub(super) fn replace(&self, hash: u64, old: u32, new: u32) -> bool {
+        let place = self.place_of(hash, old);
+        place
+            .inspect(|place| place.store(word(hash, new), Release))
+            .is_some()
+    }
+    fn place_of(&self, hash: u64, entry: u32) -> Option<&AtomicU64> {
+        let want = word(hash, entry);
         let mut bucket = Some(self.bucket(hash));
         while let Some(entries) = bucket {
             if let Some(place) = entries[..LINK].iter().find(|word| word.load(Relaxed) == want) {
-                let new = if new == NIL { 0 } else { word(hash, new) };
-                place.store(new, Release);
-                writer.entries -= u64::from(new == 0);
-                return;
+                return Some(place);
             }
             bucket = self.next(entries);
         }
-        panic!("versions are published one after another: the one before had entry {old}");
+        None
     }
     /// Makes room for `entries` in an empty table.
     pub(super) fn reserve(&self, entries: u64) {
@@ -208,5 +219,102 @@ impl Table {
     /// Bytes of memory.
     pub(super) fn bytes(&self, writer: &Writer) -> u64 {
         (u64::from(self.count.load(Relaxed)) + u64::from(writer.more)) * 64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+    use std::sync::atomic::AtomicBool;
+
+    fn hash(key: u32) -> u64 {
+        u64::from(key).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
+    }
+    fn change(table: &Table, writer: &mut Writer, key: u32, old: Option<u32>, new: Option<u32>) {
+        table.change(writer, hash(key), old.unwrap_or(NIL), new.unwrap_or(NIL));
+    }
+
+    #[test]
+    fn entries_are_found_until_they_are_removed_while_the_table_grows() {
+        let (table, mut writer, mut model) = (Table::new(), Writer::default(), BTreeMap::new());
+        let mut seed = 1_u32;
+        for step in 0..200_000 {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let key = (seed >> 8) % 40_000;
+            let old = model.get(&key).copied();
+            let new = (seed.is_multiple_of(4) || old.is_none()).then_some(step);
+            if let (Some(old), Some(new)) = (old, new) {
+                assert!(table.replace(hash(key), old, new));
+                assert!(!table.replace(hash(key), old, new), "it is not there any more");
+            } else {
+                change(&table, &mut writer, key, old, new);
+            }
+            match new {
+                Some(new) => model.insert(key, new),
+                None => model.remove(&key),
+            };
+        }
+        for key in 0..40_000 {
+            let found = table.find(hash(key), |entry| model.get(&key) == Some(&entry));
+            assert_eq!(found, model.get(&key).copied(), "key {key}");
+        }
+        assert_eq!(writer.entries, model.len() as u64);
+        assert!(table.bytes(&writer) > 20_000, "many buckets");
+    }
+
+    #[test]
+    fn an_entry_takes_few_bytes() {
+        let (table, mut writer) = (Table::new(), Writer::default());
+        for key in 0..100_000 {
+            change(&table, &mut writer, key, None, Some(key));
+        }
+        let each = table.bytes(&writer) / 100_000;
+        assert!((12..=16).contains(&each), "{each} bytes");
+    }
+
+    #[test]
+    fn readers_find_what_stays_and_trust_a_miss_only_where_nothing_was_written() {
+        let (table, stop) = (Table::new(), AtomicBool::new(false));
+        let mut writer = Writer::default();
+        // Even keys stay; odd ones come and go.
+        (0..2000).for_each(|i| change(&table, &mut writer, i * 2, None, Some(i)));
+        table.end(1);
+        table.begin();
+        table.end(1);
+        std::thread::scope(|scope| {
+            let read = || {
+                let (mut found, mut missed) = (0_u64, 0_u64);
+                while !stop.load(Relaxed) {
+                    for i in 0..2000_u32 {
+                        let quiet = table.quiet(1);
+                        match table.find(hash(i * 2), |entry| entry == i) {
+                            Some(_) => found += 1,
+                            None if quiet.is_some() && table.quiet(1) == quiet => panic!("{i} is there"),
+                            None => missed += 1,
+                        }
+                    }
+                }
+                (found, missed)
+            };
+            let readers = [scope.spawn(read), scope.spawn(read)];
+            for round in 0..30 {
+                table.begin();
+                for i in 0..1500 {
+                    let (old, new) = if round % 2 == 0 {
+                        (None, Some(i))
+                    } else {
+                        (Some(i), None)
+                    };
+                    change(&table, &mut writer, i * 2 + 1 + 4096 * (round / 2), old, new);
+                }
+                table.end(1);
+                std::thread::yield_now();
+            }
+            stop.store(true, Relaxed);
+            for reader in readers {
+                assert!(reader.join().unwrap().0 > 0);
+            }
+        });
     }
 }
