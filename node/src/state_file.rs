@@ -7,8 +7,8 @@ use store::DiskStore;
 
 fn open(home: &Home) -> Result<DiskStore, NodeError> {
     let config = settings(home)?;
-    let config = config.state_sync.over(store::Config::new(app::stores()));
-    Ok(DiskStore::open(home.database(), config)?)
+    let kept = config.retention(config.store.over(store::Config::new(app::stores())))?;
+    Ok(DiskStore::open(home.database(), config.state_sync.over(kept))?)
 }
 
 /// Writes the state of `height`, the newest where none is given, to `out`. Gives the height and the
