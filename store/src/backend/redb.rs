@@ -8,6 +8,7 @@ use redb::{
     CommitError, DatabaseError, Durability, ReadableDatabase, ReadableTable, StorageError, TableDefinition,
 };
 use state::{Bytes, StoreError};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// redb gives a long value pages of a power of two: this much and its key's and the page's share are 64 KiB.
@@ -39,28 +40,44 @@ fn database(e: impl Into<redb::Error>) -> StoreError {
     }
 }
 
+fn create(path: &Path) -> Result<redb::Database> {
+    let opened = redb::Builder::new().set_cache_size(CACHE_BYTES).create(path);
+    opened.map_err(|e| match e {
+        DatabaseError::DatabaseAlreadyOpen => StoreError::Locked(path.display().to_string()),
+        e => database(e),
+    })
+}
+
 impl RedbBackend {
     /// Opens the database in the file `path`, made where it is missing.
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let db = crate::open::patiently(|| {
-            guarded("open", || {
-                let opened = redb::Builder::new().set_cache_size(CACHE_BYTES).create(path);
-                opened.map_err(|e| match e {
-                    DatabaseError::DatabaseAlreadyOpen => StoreError::Locked(path.display().to_string()),
-                    e => database(e),
-                })
-            })
-        })?;
+        if !path.exists() {
+            Self::make(path)?;
+        }
+        let db = crate::open::patiently(|| guarded("open", || create(path)))?;
         let path = path.to_path_buf();
-        let backend = Self { db, path };
+        Ok(Self { db, path })
+    }
+    /// Makes an empty database. It has its name once it is whole: redb does not open a file whose making was cut short.
+    fn make(path: &Path) -> Result<()> {
+        let temporary = path.with_extension("redb.new");
+        let failed = |e: std::io::Error| StoreError::Database(format!("{}: {e}", temporary.display()));
+        if temporary.exists() {
+            std::fs::remove_file(&temporary).map_err(failed)?;
+        }
         guarded("open", || {
-            let txn = backend.begin(Durability::Immediate)?;
+            let db = create(&temporary)?;
+            let txn = db.begin_write().map_err(database)?;
             for table in Table::ALL {
                 txn.open_table(definition(table)).map_err(database)?;
             }
             txn.commit().map_err(database)
         })?;
-        Ok(backend)
+        std::fs::rename(&temporary, path).map_err(failed)?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        File::open(folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(failed)
     }
     fn begin(&self, durability: Durability) -> Result<redb::WriteTransaction> {
         let mut txn = self.db.begin_write().map_err(database)?;
