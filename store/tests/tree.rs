@@ -235,7 +235,9 @@ fn leaf_hash(key: &[u8], value: &[u8], version: u64) -> [u8; 32] {
         }
         bytes.push(n as u8);
     };
-    [0, 2, version * 2, key.len() as u64].into_iter().for_each(&mut varint);
+    [0, 2, version * 2, key.len() as u64]
+        .into_iter()
+        .for_each(&mut varint);
     bytes.extend_from_slice(key);
     bytes.push(32);
     bytes.extend_from_slice(&Sha256::digest(value));

@@ -24,16 +24,6 @@ enum Set {
     Replaced(Option<Place>),
 }
 
-impl Set {
-    /// What it did for those above the node to whose right it was done.
-    fn above(self) -> Self {
-        match self {
-            Self::Inserted => self,
-            Self::Replaced(_) => Self::Replaced(None),
-        }
-    }
-}
-
 /// One task's new nodes.
 #[derive(Default)]
 pub(super) struct Pool {
@@ -202,26 +192,29 @@ impl Work {
             };
             return (self.pool.add(&self.arena, &inner), Set::Inserted);
         }
+        // The way back up looks at both.
+        self.arena.touch(&[node.left, node.right]);
         let id = self.own(id);
-        let done = if order.is_lt() {
+        if order.is_lt() {
             let (left, done) = self.set_below(node.left, key, head, record);
+            if done == Set::Inserted {
+                return (self.settle(id, |n| n.left = left), done);
+            }
             self.write(id, |n| n.left = left);
-            done
+            (id, done)
         } else {
             let (right, done) = self.set_below(node.right, key, head, record);
+            if done == Set::Inserted {
+                return (self.settle(id, |n| n.right = right), done);
+            }
             self.write(id, |n| {
                 n.right = right;
                 if let Set::Replaced(Some(key)) = done {
                     n.key_at = key.at;
                 }
             });
-            done.above()
-        };
-        if done != Set::Inserted {
-            return (id, done);
+            (id, Set::Replaced(None))
         }
-        self.measure(id);
-        (self.rebalance(id), done)
     }
 
     /// Returns what takes the subtree's place, and its new smallest key where that changed: the ancestor to whose
@@ -234,6 +227,8 @@ impl Work {
             self.pool.moves.push(Move::of(&self.arena, key, entry, NIL));
             return (NIL, None);
         }
+        // The way back up looks at both.
+        self.arena.touch(&[node.left, node.right]);
         // A removed leaf's sibling takes the parent's place, with its old version and hash.
         if self.arena.goes_left(key, head, &node) {
             let (left, above) = self.remove_below(node.left, key, head);
@@ -242,9 +237,7 @@ impl Work {
                 return (node.right, Some((node.key(), node.head)));
             }
             let id = self.own(id);
-            self.write(id, |n| n.left = left);
-            self.measure(id);
-            return (self.rebalance(id), above);
+            return (self.settle(id, |n| n.left = left), above);
         }
         let (right, above) = self.remove_below(node.right, key, head);
         if right == NIL {
@@ -252,14 +245,27 @@ impl Work {
             return (node.left, None);
         }
         let id = self.own(id);
-        self.write(id, |n| {
+        let id = self.settle(id, |n| {
             n.right = right;
             if let Some((key, head)) = above {
                 (n.key_at, n.key_len, n.head) = (key.at, key.len as u16, head);
             }
         });
-        self.measure(id);
-        (self.rebalance(id), None)
+        (id, None)
+    }
+
+    /// Changes a node that this work owns, and restores what follows from its children. Returns what takes its place.
+    fn settle(&mut self, id: u32, change: impl FnOnce(&mut Node)) -> u32 {
+        let mut node = self.node(id);
+        change(&mut node);
+        let (left, right) = (self.node(node.left), self.node(node.right));
+        node.height = left.height.max(right.height) + 1;
+        node.size = left.size + right.size;
+        self.arena.slot(id).store(&node);
+        if left.height.abs_diff(right.height) < 2 {
+            return id;
+        }
+        self.rebalance(id)
     }
 
     /// Recomputes height and size from the children.
