@@ -235,9 +235,8 @@ impl Bench<'_> {
         if blocks.is_empty() {
             return Ok(());
         }
-        let size =
-            |(key, value): (&Key, &Option<Value>)| key.bytes().len() + value.as_ref().map_or(0, Value::len);
-        let logical: usize = blocks.iter().flatten().map(size).sum();
+        let logical: u64 = blocks.iter().map(logical).sum();
+        self.logical += logical;
         let changes: usize = blocks.iter().map(ChangeSet::len).sum();
         let count = blocks.len() as f64;
         let (mut stages, mut commits, mut wholes) = (Vec::new(), Vec::new(), Vec::new());
