@@ -1,4 +1,4 @@
-//! The contract of a commit store, kept by the one in RAM and the one on sled.
+//! The contract of a commit store, kept by the one in RAM and the one on disk, on every database.
 #![allow(
     clippy::unwrap_used,
     reason = "a test ends where something is not as it should be"
@@ -10,7 +10,9 @@ use state::{
     BlockRecord, ChangeSet, CommitStore, Control, EMPTY_ROOT, IndexEntry, Key, KeyRange, ProofOp, Snapshot,
     StateRead, StateScan, StoreError, StoreId, Value, Version,
 };
-use store::{Commit, Config, MemoryStore, DiskStore};
+use std::sync::Arc;
+use store::backend::{Database, FaultyBackend, MemoryBackend};
+use store::{Commit, Config, DiskStore, MemoryStore};
 
 const BANK: StoreId = StoreId::new("bank");
 const EVM: StoreId = StoreId::new("evm");
@@ -56,25 +58,33 @@ fn commit<S: CommitStore>(store: &S, height: u64) -> Version {
     assert_eq!(version, Version { height, root });
     version
 }
+/// Makes each database, without content.
+fn databases() -> [fn() -> Database; 5] {
+    [
+        || Database::Sled,
+        || Database::Redb,
+        || Database::Given(Arc::new(MemoryBackend::new())),
+        || Database::Given(Arc::new(FaultyBackend::new(5, 60, true))),
+        || Database::Given(Arc::new(FaultyBackend::new(2, 40, false))),
+    ]
+}
 /// Runs the body with each kind of store.
 macro_rules! on_all {
     (|$store:ident| $body:block) => {{
         let $store = &MemoryStore::new(config());
         $body
     }
-    {
-        let home = tempfile::tempdir().unwrap();
-        let $store = &DiskStore::open(home.path(), config()).unwrap();
-        $body
-    }
-    {
-        let home = tempfile::tempdir().unwrap();
-        let behind = Config {
-            commit: Commit::Async,
-            ..config()
-        };
-        let $store = &DiskStore::open(home.path(), behind).unwrap();
-        $body
+    for database in databases() {
+        for commit in [Commit::Sync, Commit::Async] {
+            let home = tempfile::tempdir().unwrap();
+            let config = Config {
+                commit,
+                database: database(),
+                ..config()
+            };
+            let $store = &DiskStore::open(home.path(), config).unwrap();
+            $body
+        }
     }};
 }
 
