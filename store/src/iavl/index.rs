@@ -143,9 +143,12 @@ impl Pinned {
         if self.indexed.load(Acquire) > 0 {
             return;
         }
+        let base = self.base_indexed();
         self.join();
         let moves = std::mem::take(&mut *self.moves.lock());
         match self.arena.index.get() {
+            // Beside the line of published versions: its readers walk.
+            Some(index) if base.is_some_and(|at| at != index.table.at()) => {}
             Some(index) => index.take(self, &moves),
             None => {
                 let mut all = Vec::new();
@@ -241,6 +244,31 @@ mod tests {
         stop.store(true, Relaxed);
         let reads: u64 = readers.into_iter().map(|reader| reader.join().unwrap()).sum();
         assert!(reads > 0);
+    }
+
+    #[test]
+    fn a_version_published_beside_the_others_is_read_by_walking() {
+        let set = |tree: &Tree, text: &str, version: u64| {
+            let mut next = tree.clone();
+            next.apply(&[(b"k", Some(Value::from(text.to_owned())))], version);
+            next.publish();
+            next
+        };
+        let first = set(&Tree::new(), "1", 1);
+        let second = set(&first, "2", 2);
+        let beside = set(&first, "beside", 2);
+        let third = set(&second, "3", 3);
+        let after = set(&beside, "after", 3);
+        for (tree, text) in [
+            (&first, "1"),
+            (&second, "2"),
+            (&beside, "beside"),
+            (&third, "3"),
+            (&after, "after"),
+        ] {
+            assert_eq!(tree.get(b"k").unwrap(), text);
+            assert_eq!(tree.get(b"absent"), None);
+        }
     }
 
     #[test]

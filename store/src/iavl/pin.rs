@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::mem::take;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Acquire;
 
 /// A sealed version, alive while a reference is.
 pub(super) struct Pinned {
@@ -95,6 +96,13 @@ impl Pinned {
             moves: Mutex::new(moves),
             state: Mutex::new(State::Loose { base, made, gone }),
         })
+    }
+    /// When the index took in the version this one was made from, where that is known.
+    pub(super) fn base_indexed(&self) -> Option<u64> {
+        match &*self.state.lock() {
+            State::Loose { base: Some(base), .. } => Some(base.indexed.load(Acquire)),
+            _ => None,
+        }
     }
     /// Joins the line where it can.
     pub(super) fn join(&self) {

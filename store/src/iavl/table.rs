@@ -285,7 +285,7 @@ mod tests {
         std::thread::scope(|scope| {
             let read = || {
                 let (mut found, mut missed) = (0_u64, 0_u64);
-                while !stop.load(Relaxed) {
+                while !stop.load(Relaxed) || found == 0 {
                     for i in 0..2000_u32 {
                         let quiet = table.quiet(1);
                         match table.find(hash(i * 2), |entry| entry == i) {
