@@ -24,6 +24,7 @@ use serde_json::json;
 use state::{BlockRecord, ChangeSet, CommitStore, Key, StateRead, Value};
 use std::path::Path;
 use std::time::Instant;
+use store::backend::Database;
 use store::{Commit, Config, DiskStore};
 use system::Meter;
 
@@ -53,7 +54,14 @@ fn parsed<const N: usize>(texts: &[&str]) -> Result<[u64; N]> {
     Ok(numbers)
 }
 
+/// `sync`, `async`, or either with a database: `sync@redb`.
 fn config(commit: &str) -> Result<Config> {
+    let (commit, database) = commit.split_once('@').unwrap_or((commit, "sled"));
+    let database = match database {
+        "sled" => Database::Sled,
+        "redb" => Database::Redb,
+        other => return Err(format!("database {other:?}: sled or redb").into()),
+    };
     let commit = match commit {
         "sync" => Commit::Sync,
         "async" => Commit::Async,
@@ -61,6 +69,7 @@ fn config(commit: &str) -> Result<Config> {
     };
     Ok(Config {
         commit,
+        database,
         ..Config::new([STORE])
     })
 }
