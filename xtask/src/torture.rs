@@ -42,7 +42,7 @@ pub(crate) struct Args {
 
 /// A home lives so many heights, so that checks stay short.
 const HOME_HEIGHTS: u64 = 120;
-/// Of a child that is to end itself and never came there; it ends after as many blocks.
+/// How a child that ends itself does.
 const SIGABRT: i32 = 6;
 
 /// What came of all kills.
