@@ -247,7 +247,7 @@ async fn what_it_has(member: &Member, joined: &Member) -> u64 {
         json!([{ "fromBlock": old, "toBlock": "latest" }]),
     )
     .await;
-    assert!(logs.is_err(), "{logs:?}");
+    assert!(logs.is_err(), "logs of blocks that it does not have");
     let balance = eth(joined, "eth_getBalance", json!([senders()[0].address, old])).await;
     assert!(balance.is_err(), "{balance:?}");
     // BLOCKHASH reaches behind the snapshot: its history is state. PUSH2 n BLOCKHASH PUSH0 MSTORE PUSH1 32 PUSH0 RETURN.
