@@ -5,8 +5,11 @@ use crate::home::HomeArgs;
 use crate::import::ImportCommand;
 use crate::init::InitCommand;
 use crate::keys::KeysCommand;
+use crate::prune::PruneCommand;
 use crate::query::QueryCommand;
+use crate::rollback::RollbackCommand;
 use crate::run::StartCommand;
+use crate::store::StoreCommand;
 use crate::status::{StatusCommand, VersionCommand};
 use crate::t8n::EvmCommand;
 use crate::testnet::TestnetCommand;
@@ -38,12 +41,15 @@ enum Command {
     Import(ImportCommand),
     Testnet(TestnetCommand),
     Status(StatusCommand),
+    Store(StoreCommand),
     Keys(KeysCommand),
     Tx(Box<TxCommand>),
     #[command(visible_alias = "q")]
     Query(QueryCommand),
     Version(VersionCommand),
     Evm(EvmCommand),
+    Rollback(RollbackCommand),
+    Prune(PruneCommand),
 }
 
 impl Args {
@@ -57,8 +63,11 @@ impl Args {
             Command::Import(import) => import.run(&self.home),
             Command::Testnet(testnet) => testnet.run(&self.home),
             Command::Status(status) => client_runtime()?.block_on(status.run(&self.home)),
+            Command::Store(store) => store.run(&self.home),
             Command::Version(version) => version.run(),
             Command::Evm(evm) => evm.run(),
+            Command::Rollback(rollback) => rollback.run(&self.home),
+            Command::Prune(prune) => prune.run(&self.home),
             Command::Keys(keys) => keys.run(&self.home),
             Command::Tx(tx) => client_runtime()?.block_on(tx.run(&self.home)),
             Command::Query(query) => client_runtime()?.block_on(query.run(&self.home)),
@@ -93,8 +102,16 @@ mod tests {
             "braidd keys show a -a --bech val --keyring-backend file",
             "braidd dev --port 1 --block-time 500ms --executor serial --threads 2 --home /x",
             "braidd start --abci-only --executor parallel --json-rpc.address 127.0.0.1:1",
+            "braidd start --commit async --app-db-backend redb",
+            "braidd dev --commit sync --app-db-backend sled",
             "braidd init me --chain-id c-1 --evm-chain-id 7 --default-denom ucosm",
+            "braidd start --pruning custom --pruning-keep-recent 100 --pruning-interval 10 --min-retain-blocks 5",
+            "braidd rollback --height 7 --hard --home /x",
+            "braidd prune everything --home /x",
+            "braidd prune --pruning custom --pruning-keep-recent 100",
             "braidd status -o json",
+            "braidd store stats -o json --home /x",
+            "braidd store verify",
             "braidd export --height 5 --output-document state.braid",
             "braidd import - --app-hash 00",
             "braidd testnet start --validators 3 --executor serial,parallel,parallel --threads 1,2,4 --home /x",
@@ -114,6 +131,10 @@ mod tests {
             "braidd nothing",
             "braidd dev --port 99999",
             "braidd dev --executor fast",
+            "braidd rollback --height -1",
+            "braidd prune everything --pruning default",
+            "braidd start --commit later",
+            "braidd start --app-db-backend goleveldb",
             "braidd dev --block-time 0",
         ];
         for line in bad {

@@ -7,6 +7,7 @@
 mod args;
 mod init;
 mod run;
+mod store;
 mod dev;
 mod status;
 mod testnet;
@@ -22,6 +23,8 @@ mod response;
 mod tx;
 mod query;
 mod t8n;
+mod rollback;
+mod prune;
 mod export;
 mod import;
 

@@ -53,6 +53,7 @@ impl StoreArgs {
         StoreConfig {
             commit: self.commit.unwrap_or(default.commit),
             database: self.app_db_backend.unwrap_or(default.database),
+            ..default
         }
     }
     fn given(&self) -> bool {

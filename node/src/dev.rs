@@ -100,6 +100,7 @@ fn engine(home: &Home, options: &DevOptions) -> Result<DevSolo, NodeError> {
     let store = StoreConfig {
         commit: CommitKind::Sync,
         database: options.database.unwrap_or(config.store.database),
+        ..config.store
     };
     let app = open(home, &config, options.execution, store, store::Damaged::Refuse)?;
     Solo::open(

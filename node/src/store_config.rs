@@ -24,14 +24,26 @@ pub enum DatabaseKind {
     Redb,
 }
 
-/// How the commit store writes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// How the commit store writes, and what it keeps for readers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct StoreConfig {
     /// When a commit returns.
     pub commit: CommitKind,
     /// Which database keeps the journal.
     pub database: DatabaseKind,
+    /// Whether flat history is kept, from which old heights are read. A validator that nobody asks may do without.
+    pub history: bool,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self {
+            commit: CommitKind::default(),
+            database: DatabaseKind::default(),
+            history: true,
+        }
+    }
 }
 
 impl StoreConfig {
@@ -46,6 +58,7 @@ impl StoreConfig {
                 DatabaseKind::Sled => Database::Sled,
                 DatabaseKind::Redb => Database::Redb,
             },
+            history: self.history,
             ..config
         }
     }
@@ -114,14 +127,15 @@ mod tests {
 
     #[test]
     fn settings_reach_the_store_and_are_sync_on_sled_unless_told() {
-        let told = toml::from_str::<StoreConfig>("commit = \"async\"\ndatabase = \"redb\"").unwrap();
+        let told = toml::from_str::<StoreConfig>("commit = \"async\"\ndatabase = \"redb\"\nhistory = false")
+            .unwrap();
         let config = told.over(store::Config::new([]));
         assert_eq!(config.commit, store::Commit::Async);
-        assert_eq!(config.database.name(), "redb");
+        assert_eq!((config.database.name(), config.history), ("redb", false));
         let config = StoreConfig::default().over(store::Config::new([]));
         assert_eq!(
-            (config.commit, config.database.name()),
-            (store::Commit::Sync, "sled")
+            (config.commit, config.database.name(), config.history),
+            (store::Commit::Sync, "sled", true)
         );
         assert!(toml::from_str::<StoreConfig>("sync = true").is_err());
     }
