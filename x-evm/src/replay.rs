@@ -78,6 +78,8 @@ pub struct RealBlock {
     pub env: Arc<Env>,
     /// Transactions.
     pub txs: Vec<EvmTx>,
+    /// State before the block, its system calls included.
+    pub pre: BTreeMap<Address, PreAccount>,
     base: MemoryState,
     gas_used: u64,
     receipts_root: B256,
@@ -100,7 +102,7 @@ pub struct Replayed {
 #[derive(Deserialize)]
 struct Fixture {
     block: Header,
-    pre: BTreeMap<Address, Account>,
+    pre: BTreeMap<Address, PreAccount>,
     block_hashes: BTreeMap<String, B256>,
     expected: Expected,
 }
@@ -119,12 +121,17 @@ struct Header {
     parent_hash: B256,
     transactions: Vec<serde_json::Value>,
 }
-#[derive(Deserialize)]
-struct Account {
-    balance: U256,
-    nonce: u64,
-    code: HexBytes,
-    storage: BTreeMap<U256, U256>,
+/// An account before a block.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+pub struct PreAccount {
+    /// Wei.
+    pub balance: U256,
+    /// Nonce.
+    pub nonce: u64,
+    /// Code; empty where there is none.
+    pub code: HexBytes,
+    /// Storage.
+    pub storage: BTreeMap<U256, U256>,
 }
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -159,12 +166,13 @@ impl RealBlock {
             };
             hashes.insert(n, hash);
         }
-        let env = Arc::new(env(&block, number, hashes)?);
+        let spec = mainnet_spec(number, narrow("timestamp", block.timestamp)?);
+        let env = Arc::new(env(&block, spec, hashes)?);
         let mut txs = Vec::with_capacity(block.transactions.len());
         for tx in &block.transactions {
             txs.push(transaction(tx)?);
         }
-        let mut base = load(&env, pre)?;
+        let mut base = load(&env, &pre)?;
         let beacon_root = block.parent_beacon_block_root.unwrap_or(B256::ZERO);
         let begin = begin_block_writes(&base, &env, block.parent_hash, beacon_root)
             .map_err(|e| ReplayError::Execution(e.to_string()))?;
@@ -175,6 +183,7 @@ impl RealBlock {
             number,
             env,
             txs,
+            pre,
             base,
             gas_used: narrow("gasUsed", expected.gas_used)?,
             receipts_root: expected.receipts_root,
@@ -182,8 +191,41 @@ impl RealBlock {
         })
     }
 
+    /// A block that was never mined, under the rules of `spec`, without base fee, on the state `pre`.
+    pub fn made(
+        spec: SpecId,
+        txs: Vec<EvmTx>,
+        pre: BTreeMap<Address, PreAccount>,
+    ) -> Result<Self, ReplayError> {
+        let header = Header {
+            miner: Address::repeat_byte(0xcb),
+            number: U256::from(20_000_000),
+            timestamp: U256::from(1_710_338_135u64),
+            gas_limit: U256::from(u64::MAX),
+            difficulty: U256::ZERO,
+            mix_hash: B256::ZERO,
+            base_fee_per_gas: Some(U256::ZERO),
+            excess_blob_gas: Some(U256::ZERO),
+            parent_beacon_block_root: None,
+            parent_hash: B256::ZERO,
+            transactions: Vec::new(),
+        };
+        let env = Arc::new(env(&header, spec, BTreeMap::new())?);
+        let base = load(&env, &pre)?;
+        Ok(Self {
+            number: 20_000_000,
+            env,
+            txs,
+            pre,
+            base,
+            gas_used: 0,
+            receipts_root: B256::ZERO,
+            bloom: Bloom::ZERO,
+        })
+    }
+
     /// Runs the block's transactions on `executor`.
-    pub fn run(&self, executor: &impl Executor) -> Result<Replayed, ReplayError> {
+    pub fn execute(&self, executor: &impl Executor) -> Result<executor::Executed<Outcome>, ReplayError> {
         let jobs: Vec<Replay<'_>> = self
             .txs
             .iter()
@@ -203,28 +245,38 @@ impl RealBlock {
             jobs: &jobs,
             deferred: &deferred,
         };
-        let executed = executor
+        executor
             .execute(&input, &mut Nothing)
-            .map_err(|e| ReplayError::Execution(e.to_string()))?;
-        let (mut receipts, mut gas_used) = (Vec::with_capacity(jobs.len()), 0u64);
-        for (index, (outcome, tx)) in executed.outputs.into_iter().zip(&self.txs).enumerate() {
-            match outcome {
-                Outcome::Invalid(invalid) => {
-                    return Err(ReplayError::Invalid {
-                        index,
-                        message: invalid.message,
-                    });
-                }
-                Outcome::Included(included) => {
-                    let Included {
-                        success,
-                        gas_used: gas,
-                        logs,
-                        ..
-                    } = *included;
-                    gas_used = gas_used.saturating_add(gas);
-                    receipts.push(receipt(tx.tx_type(), success, gas_used, logs));
-                }
+            .map_err(|e| ReplayError::Execution(e.to_string()))
+    }
+
+    /// The gas that all transactions used; an error where one could not run.
+    pub fn gas_used(&self, outcomes: &[Outcome]) -> Result<u64, ReplayError> {
+        let gas = |(index, outcome): (usize, &Outcome)| match outcome {
+            Outcome::Included(included) => Ok(included.gas_used),
+            Outcome::Invalid(invalid) => Err(ReplayError::Invalid {
+                index,
+                message: invalid.message.clone(),
+            }),
+        };
+        outcomes.iter().enumerate().map(gas).sum()
+    }
+
+    /// Runs the block's transactions on `executor` and makes its receipts.
+    pub fn run(&self, executor: &impl Executor) -> Result<Replayed, ReplayError> {
+        let executed = self.execute(executor)?;
+        self.gas_used(&executed.outputs)?;
+        let (mut receipts, mut gas_used) = (Vec::with_capacity(self.txs.len()), 0u64);
+        for (outcome, tx) in executed.outputs.into_iter().zip(&self.txs) {
+            if let Outcome::Included(included) = outcome {
+                let Included {
+                    success,
+                    gas_used: gas,
+                    logs,
+                    ..
+                } = *included;
+                gas_used = gas_used.saturating_add(gas);
+                receipts.push(receipt(tx.tx_type(), success, gas_used, logs));
             }
         }
         Ok(Replayed {
@@ -263,8 +315,7 @@ impl RealBlock {
     }
 }
 
-fn env(block: &Header, number: u64, hashes: BTreeMap<u64, B256>) -> Result<Env, ReplayError> {
-    let spec = mainnet_spec(number, narrow("timestamp", block.timestamp)?);
+fn env(block: &Header, spec: SpecId, hashes: BTreeMap<u64, B256>) -> Result<Env, ReplayError> {
     let mut cfg = CfgEnv::new_with_spec(spec);
     cfg.chain_id = 1;
     let merged = spec.is_enabled_in(SpecId::MERGE);
@@ -322,28 +373,28 @@ fn transaction(json: &serde_json::Value) -> Result<EvmTx, ReplayError> {
 }
 
 /// The pre-state in the chain's own layout.
-fn load(env: &Env, pre: BTreeMap<Address, Account>) -> Result<MemoryState, ReplayError> {
+fn load(env: &Env, pre: &BTreeMap<Address, PreAccount>) -> Result<MemoryState, ReplayError> {
     let empty = state::EmptyState;
     let mut out = Overlay::new(&empty);
     for (who, account) in pre {
-        let balance = x_bank::balance_key(&who, &env.config.base_denom);
+        let balance = x_bank::balance_key(who, &env.config.base_denom);
         if let Some(value) = state::encode_amount(account.balance) {
             out.put(balance, value);
         }
         if account.nonce > 0 {
-            x_auth::set_sequence(&mut out, &env.config, &who, account.nonce).map_err(bad)?;
+            x_auth::set_sequence(&mut out, &env.config, who, account.nonce).map_err(bad)?;
         }
         if !account.code.is_empty() {
             let hash = keccak256(&account.code);
-            out.put(keys::code_hash_key(&who), Value::copy_from_slice(hash.as_slice()));
-            out.put(keys::code_key(&hash), account.code.0);
+            out.put(keys::code_hash_key(who), Value::copy_from_slice(hash.as_slice()));
+            out.put(keys::code_key(&hash), account.code.0.clone());
         } else if account.nonce == 0 && account.balance.is_zero() {
-            out.put(keys::empty_key(&who), Value::from_static(&[1]));
+            out.put(keys::empty_key(who), Value::from_static(&[1]));
         }
-        for (slot, word) in account.storage {
+        for (slot, word) in &account.storage {
             if !word.is_zero() {
                 let value = Value::copy_from_slice(&word.to_be_bytes::<32>());
-                out.put(keys::slot_key(&who, &slot, 0), value);
+                out.put(keys::slot_key(who, slot, 0), value);
             }
         }
     }

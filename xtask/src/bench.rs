@@ -2,6 +2,7 @@
 mod abci;
 mod pipeline;
 mod store;
+mod executor;
 mod release;
 mod http;
 mod node;
@@ -19,6 +20,8 @@ pub(crate) enum Bench {
     /// How long whole blocks take, from their bytes to their commit, beside one thread that does the same.
     Pipeline(pipeline::Args),
     Store(store::Args),
+    /// How fast blocks run, against plain sequential revm.
+    Executor(executor::Args),
 }
 
 /// Measures.
@@ -27,5 +30,6 @@ pub(crate) fn run(root: &Path, bench: &Bench) -> Result<()> {
         Bench::Abci(args) => abci::run(root, args),
         Bench::Pipeline(args) => pipeline::run(args),
         Bench::Store(args) => store::run(root, args),
+        Bench::Executor(args) => executor::run(root, args),
     }
 }

@@ -44,7 +44,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 /// The fixtures in `dir`, by block number.
-fn fixtures(dir: &Path) -> anyhow::Result<Vec<(u64, PathBuf)>> {
+pub(crate) fn fixtures(dir: &Path) -> anyhow::Result<Vec<(u64, PathBuf)>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))? {
         let path = entry?.path();
@@ -63,13 +63,18 @@ fn fixtures(dir: &Path) -> anyhow::Result<Vec<(u64, PathBuf)>> {
     Ok(files)
 }
 
-fn block(path: &Path, threads: &[usize]) -> anyhow::Result<String> {
+/// The block in a fixture.
+pub(crate) fn read(path: &Path) -> anyhow::Result<RealBlock> {
     let mut json = Vec::new();
     let file = std::fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
     flate2::read::GzDecoder::new(file)
         .take(FIXTURE_BYTES_MAX)
         .read_to_end(&mut json)?;
-    let block = RealBlock::parse(&json)?;
+    Ok(RealBlock::parse(&json)?)
+}
+
+fn block(path: &Path, threads: &[usize]) -> anyhow::Result<String> {
+    let block = read(path)?;
     let (serial, took) = timed(|| block.run(&Serial))?;
     block.check(&serial).context("serial")?;
     let spec = block.env.spec();
