@@ -80,13 +80,19 @@ pub(crate) struct Shared {
 
 /// The run of the newest proposal, and counts.
 pub(crate) struct Early<S> {
-    current: Mutex<Option<Run<S>>>,
+    runs: Mutex<Runs<S>>,
     /// Threads that have not ended; each holds a clone.
     alive: Arc<()>,
     started: AtomicU64,
     reused: AtomicU64,
     dropped: AtomicU64,
     skipped: AtomicU64,
+}
+
+struct Runs<S> {
+    current: Option<Run<S>>,
+    /// A cancelled run that may not have ended, and that no other run waits for.
+    stale: Option<JoinHandle<Option<Ready>>>,
 }
 
 struct Run<S> {
@@ -112,7 +118,10 @@ impl<S> Run<S> {
 impl<S> Default for Early<S> {
     fn default() -> Self {
         Self {
-            current: Mutex::new(None),
+            runs: Mutex::new(Runs {
+                current: None,
+                stale: None,
+            }),
             alive: Arc::new(()),
             started: AtomicU64::new(0),
             reused: AtomicU64::new(0),
@@ -135,14 +144,28 @@ impl<S> Early<S> {
     /// Cancels what runs and throws away what is ready. Waits until the run has ended, which takes one transaction at
     /// most.
     pub(crate) fn forget(&self) {
-        if let Some(run) = self.current.lock().take() {
+        let mut runs = self.runs.lock();
+        join(runs.stale.take());
+        if let Some(run) = runs.current.take() {
+            count(&self.dropped);
+            join(run.cancel());
+        }
+    }
+    /// Cancels what still runs, and keeps what is ready: the processors are wanted for something else.
+    pub(crate) fn give_way(&self) {
+        let mut runs = self.runs.lock();
+        join(runs.stale.take());
+        let going_on = |run: &mut Run<S>| !run.thread.is_finished();
+        if let Some(run) = runs.current.take_if(going_on) {
             count(&self.dropped);
             join(run.cancel());
         }
     }
     /// What is ready, or soon will be, if it is of `block` on top of `head`; anything else is forgotten.
     pub(crate) fn take(&self, head: &Arc<Head<S>>, block: &Block) -> Option<Ready> {
-        let run = self.current.lock().take()?;
+        let mut runs = self.runs.lock();
+        join(runs.stale.take());
+        let run = runs.current.take()?;
         let ready = if run.is_of(head, block) {
             run.thread.join().ok().flatten()
         } else {
@@ -164,17 +187,20 @@ impl<S: StateScan + Send + Sync + 'static> Early<S> {
         if block.hash == NO_HASH || block.height != crate::app::next_height(&head) {
             return;
         }
-        let mut current = self.current.lock();
-        if current.as_ref().is_some_and(|run| run.is_of(&head, block)) {
+        let mut runs = self.runs.lock();
+        if runs.current.as_ref().is_some_and(|run| run.is_of(&head, block)) {
             // Proposed again, in a later round.
             return;
         }
-        let before = current.take().and_then(|run| {
+        // Each run waits for the one before it: the newest is the last to end.
+        let mut before = runs.stale.take();
+        if let Some(run) = runs.current.take() {
             count(&self.dropped);
-            run.cancel()
-        });
+            before = run.cancel();
+        }
         if Arc::strong_count(&self.alive) > THREADS_MAX {
             count(&self.skipped);
+            runs.stale = before;
             return;
         }
         let cancelled = Arc::new(AtomicBool::new(false));
@@ -214,7 +240,7 @@ impl<S: StateScan + Send + Sync + 'static> Early<S> {
         match spawned {
             Ok(thread) => {
                 count(&self.started);
-                *current = Some(Run {
+                runs.current = Some(Run {
                     head,
                     block: block.clone(),
                     cancelled,
@@ -229,9 +255,9 @@ impl<S: StateScan + Send + Sync + 'static> Early<S> {
 impl<S> Drop for Early<S> {
     fn drop(&mut self) {
         // A run holds a snapshot, and with it the store.
-        if let Some(run) = self.current.get_mut().take() {
-            join(run.cancel());
-        }
+        let Runs { current, stale } = self.runs.get_mut();
+        join(stale.take());
+        join(current.take().and_then(Run::cancel));
     }
 }
 

@@ -33,6 +33,8 @@ impl<S: CommitStore> App<S> {
     }
 
     fn try_prepare(&self, block: &Block, max_tx_bytes: i64) -> Result<Vec<Bytes>, AppError> {
+        // Asked in a later round only: what ran until now was not decided.
+        self.early.give_way();
         let head = self.head()?;
         let ordered = self.order(&head, &block.txs)?;
         let mut candidate = Block {
