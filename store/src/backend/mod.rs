@@ -156,7 +156,7 @@ const NAME_MARK: &[u8] = b"database";
 fn note(backend: &dyn Backend, name: &str) -> Result<()> {
     match backend.get(Table::Marks, NAME_MARK)? {
         Some(have) if have == name.as_bytes() => Ok(()),
-        Some(have) => Err(StoreError::Corrupt(format!(
+        Some(have) => Err(StoreError::Incompatible(format!(
             "journal: it says it is {:?}, opened with {name:?}",
             String::from_utf8_lossy(&have)
         ))),
