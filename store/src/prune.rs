@@ -369,6 +369,13 @@ impl Step<'_> {
     }
     /// Removes what has come together, and notes how far that goes.
     fn apply(&mut self, removed: Option<&Floors>) -> Result<()> {
+        // A database has one writer at a time. A commit that comes now waits for this step only.
+        let writer = self.disk.writer.lock();
+        let (journal, floor) = (&self.disk.journal, self.disk.floors().blocks);
+        // A commit since this step was gathered may have put a newer look-up in the place of one that goes.
+        self.keys.retain(|(table, key)| {
+            *table != Table::Index || matches!(journal.find(key), Ok(Some((of, _))) if of < floor)
+        });
         let note = removed.map(Floors::encode);
         let mut changes: Vec<Write<'_>> = std::mem::take(&mut self.keys)
             .into_iter()
@@ -385,9 +392,7 @@ impl Step<'_> {
                 value: Some(note),
             });
         }
-        // A database has one writer at a time. A commit that comes now waits for this step only.
-        let writer = self.disk.writer.lock();
-        let written = self.disk.journal.backend().write(&changes);
+        let written = journal.backend().write(&changes);
         MutexGuard::unlock_fair(writer);
         written?;
         self.disk.config.points.at(Point::Pruned);

@@ -184,7 +184,8 @@ impl Model {
             }
         }
         let first = (1..=latest).find(|height| store.record(*height).unwrap().is_some());
-        let first = first.unwrap();
+        // After a rollback below the oldest body there is none, until a block comes.
+        let first = first.unwrap_or(latest + 1);
         assert!(
             config.keep_blocks > 0 || first == 1,
             "bodies from {first} on, all are kept"
