@@ -5,7 +5,10 @@
 )]
 mod common;
 
-use node::{CometConfig, Endpoints, Home, InitOptions, NodeError, NodeKeys, StartOptions, Stop, init, start};
+use node::{
+    CometConfig, Endpoints, Home, InitOptions, KeepOptions, NodeError, NodeKeys, Pruning, RollbackOptions,
+    StartOptions, Stop, init, start,
+};
 use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -337,4 +340,173 @@ async fn a_node_that_is_killed_takes_cometbft_with_it() {
     })
     .await
     .unwrap();
+}
+
+/// The app hash after block `height`, as the next block's header has it.
+async fn app_hash(port: u16, height: u64) -> String {
+    let commit = get(port, &format!("commit?height={}", height + 1)).await.unwrap();
+    commit["signed_header"]["header"]["app_hash"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+/// Makes payments with these nonces, each in a block of its own.
+async fn pay(at: &Endpoints, nonces: std::ops::Range<u64>) {
+    let url = format!("http://{}", at.json_rpc.unwrap());
+    for nonce in nonces {
+        let to = Address::repeat_byte(9);
+        assert_eq!(common::pay(&url, nonce, to, 7).await["status"], "0x1");
+    }
+}
+
+async fn paid(at: &Endpoints) -> Value {
+    let url = format!("http://{}", at.json_rpc.unwrap());
+    common::ask(&url, "eth_getBalance", json!([Address::repeat_byte(9), "latest"])).await
+}
+
+#[tokio::test]
+async fn a_damaged_journal_is_set_aside_and_cometbft_plays_the_blocks_again() {
+    let Some(bin) = cometbft("damaged journal") else {
+        return;
+    };
+    let node = node();
+    // Evidence may be five blocks old here, so that blocks may go.
+    let path = node.home.genesis();
+    let mut doc: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    doc["consensus_params"]["evidence"]["max_age_num_blocks"] = json!("5");
+    std::fs::write(&path, serde_json::to_vec(&doc).unwrap()).unwrap();
+    let options = StartOptions {
+        comet_bin: Some(bin),
+        keep: KeepOptions {
+            min_retain_blocks: Some(5),
+            ..KeepOptions::default()
+        },
+        ..StartOptions::new(node.home.clone())
+    };
+    let earliest = async || {
+        let status = get(node.rpc, "status").await.unwrap();
+        let text = status["sync_info"]["earliest_block_height"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        text.parse::<u64>().unwrap()
+    };
+    with_node(options.clone(), async |at| {
+        pay(&at, 0..3).await;
+        wait_height(node.rpc, 12).await;
+        assert_eq!(earliest().await, 1, "without a checkpoint all blocks are needed");
+    })
+    .await
+    .unwrap();
+    // Two checkpoints: of the oldest height whose state is kept, and of the newest.
+    let mut up_to = 0;
+    node::prune(&node.home, Pruning::EVERYTHING, &mut |height| up_to = height).unwrap();
+    let mut reached = 0;
+    let mut before = String::new();
+    with_node(options.clone(), async |at| {
+        pay(&at, 3..6).await;
+        reached = wait_height(node.rpc, up_to + 12).await;
+        before = app_hash(node.rpc, up_to + 8).await;
+        assert_eq!(earliest().await, up_to + 1, "none goes that a lost journal needs");
+    })
+    .await
+    .unwrap();
+    let store = node.home.database();
+    let journal = store.join("journal/db");
+    let len = std::fs::metadata(&journal).unwrap().len();
+    std::fs::write(&journal, vec![0xa5; usize::try_from(len).unwrap()]).unwrap();
+    with_node(options, async |at| {
+        wait_height(node.rpc, reached + 2).await;
+        assert_eq!(paid(&at).await, "0x2a");
+        pay(&at, 6..7).await;
+        assert_eq!(app_hash(node.rpc, up_to + 8).await, before);
+        let url = format!("http://{}", at.json_rpc.unwrap());
+        let block = common::ask(
+            &url,
+            "eth_getBlockByNumber",
+            json!([format!("{:#x}", up_to + 8), false]),
+        )
+        .await;
+        assert_eq!(block["stateRoot"].as_str().unwrap()[2..].to_uppercase(), before);
+    })
+    .await
+    .unwrap();
+    assert!(store.join("journal.corrupt-1/journal/db").exists());
+}
+
+#[tokio::test]
+async fn a_home_that_went_back_catches_up_with_the_same_hashes() {
+    let Some(bin) = cometbft("rollback") else { return };
+    let node = node();
+    let options = StartOptions {
+        comet_bin: Some(bin.clone()),
+        ..StartOptions::new(node.home.clone())
+    };
+    let back = |height, hard| {
+        node::rollback(&RollbackOptions {
+            home: node.home.clone(),
+            height,
+            hard,
+            comet_bin: Some(bin.clone()),
+        })
+    };
+    let mut hashes = Vec::new();
+    with_node(options.clone(), async |at| {
+        pay(&at, 0..3).await;
+        wait_height(node.rpc, 10).await;
+        for height in 1..9 {
+            hashes.push(app_hash(node.rpc, height).await);
+        }
+        assert!(back(Some(3), false).unwrap_err().to_string().contains("in use"));
+    })
+    .await
+    .unwrap();
+    let version = back(Some(3), false).unwrap();
+    assert_eq!(
+        (version.height, hex::encode_upper(version.root)),
+        (3, hashes[2].clone())
+    );
+    let same = async || {
+        for (height, hash) in (1..).zip(&hashes) {
+            assert_eq!(app_hash(node.rpc, height).await, *hash, "height {height}");
+        }
+    };
+    let mut reached = 0;
+    with_node(options.clone(), async |at| {
+        assert_eq!(paid(&at).await, "0x15");
+        pay(&at, 3..4).await;
+        reached = height(node.rpc).await;
+        wait_height(node.rpc, reached + 2).await;
+        same().await;
+    })
+    .await
+    .unwrap();
+    // One block back, the app's and CometBFT's state: that block is played again.
+    let version = back(None, false).unwrap();
+    assert!(version.height > reached, "{}", version.height);
+    with_node(options.clone(), async |at| {
+        wait_height(node.rpc, version.height + 2).await;
+        assert_eq!(paid(&at).await, "0x1c");
+        same().await;
+    })
+    .await
+    .unwrap();
+    // CometBFT forgets blocks, too. (A lone validator never signs another block of a height that it signed: it stays.)
+    let version = back(Some(reached), true).unwrap();
+    assert_eq!(version.height, reached);
+    with_node(options, async |_| {
+        assert_eq!(height(node.rpc).await, reached);
+        same().await;
+    })
+    .await
+    .unwrap();
+    let refused = back(Some(reached + 1), false).unwrap_err().to_string();
+    assert_eq!(
+        refused,
+        format!(
+            "cannot roll back to height {}: the newest is {reached}",
+            reached + 1
+        )
+    );
 }
