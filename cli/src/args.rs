@@ -1,4 +1,5 @@
 //! The command line: one variant a command group.
+use crate::debug::DebugCommand;
 use crate::dev::DevCommand;
 use crate::export::ExportCommand;
 use crate::home::HomeArgs;
@@ -50,6 +51,7 @@ enum Command {
     Evm(EvmCommand),
     Rollback(RollbackCommand),
     Prune(PruneCommand),
+    Debug(DebugCommand),
 }
 
 impl Args {
@@ -68,6 +70,7 @@ impl Args {
             Command::Evm(evm) => evm.run(),
             Command::Rollback(rollback) => rollback.run(&self.home),
             Command::Prune(prune) => prune.run(&self.home),
+            Command::Debug(debug) => client_runtime()?.block_on(debug.run()),
             Command::Keys(keys) => keys.run(&self.home),
             Command::Tx(tx) => client_runtime()?.block_on(tx.run(&self.home)),
             Command::Query(query) => client_runtime()?.block_on(query.run(&self.home)),

@@ -25,6 +25,8 @@ mod query;
 mod t8n;
 mod rollback;
 mod prune;
+mod debug;
+mod picture;
 mod export;
 mod import;
 

@@ -1,4 +1,5 @@
 //! What the servers read of the app, with the store's type erased.
+use app::explain::Explanation;
 use app::{App, AppError, ChainInfo, CheckKind, Query, QueryResult, StoredBlock, TxPlace, TxResult};
 use module::BlockContext;
 use state::{CommitStore, StateScan};
@@ -46,6 +47,12 @@ pub trait Chain: Send + Sync + 'static {
     fn check_tx(&self, tx: &Bytes, kind: CheckKind) -> TxResult;
     /// Answers an ABCI query.
     fn query(&self, query: &Query) -> QueryResult;
+    /// Tells how parallel a block was; `clock` counts nanoseconds.
+    fn explain(
+        &self,
+        height: u64,
+        clock: &(dyn Fn() -> u64 + Sync),
+    ) -> Result<Option<Explanation>, AppError>;
 }
 
 impl<S: CommitStore> Chain for App<S> {
@@ -99,5 +106,12 @@ impl<S: CommitStore> Chain for App<S> {
     }
     fn query(&self, query: &Query) -> QueryResult {
         self.query(query)
+    }
+    fn explain(
+        &self,
+        height: u64,
+        clock: &(dyn Fn() -> u64 + Sync),
+    ) -> Result<Option<Explanation>, AppError> {
+        self.explain(height, clock)
     }
 }

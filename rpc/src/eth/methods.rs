@@ -2,7 +2,7 @@
 use super::args::Args;
 use super::ctx::Ctx;
 use super::error::RpcResult;
-use super::{blocks, call, fees, logs, node, state};
+use super::{blocks, call, fees, logs, node, parallelism, state};
 use serde_json::Value;
 
 /// Where a method runs.
@@ -175,5 +175,12 @@ pub(crate) const TABLE: &[Method] = &[
         Cost::Read,
         logs::logs,
         r#"[{"fromBlock":"earliest","toBlock":"latest"}]"#,
+    ),
+    m(
+        "braid_blockParallelism",
+        2,
+        Cost::Simulate,
+        parallelism::block_parallelism,
+        r#"["latest",4]"#,
     ),
 ];

@@ -10,6 +10,7 @@ mod blocks;
 mod logs;
 mod fees;
 mod call;
+mod parallelism;
 mod overrides;
 mod send;
 mod convert;
