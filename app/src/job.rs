@@ -2,7 +2,7 @@
 use crate::learned::{Hint, Learned};
 use crate::receipt::TxOutput;
 use crate::tx::{Decoder, Rules, Tx};
-use executor::{Job, Outcome};
+use executor::{Job, Layout, Outcome, View};
 use module::{BlockContext, Error, TxContext};
 use state::{Access, Overlay, StateError, StateRead, StateScan, WriteSet};
 use std::sync::Arc;
@@ -122,16 +122,41 @@ impl<'a> TxJob<'a> {
 
 impl Job for TxJob<'_> {
     type Output = TxOutput;
-    type Scratch = x_evm::Scratch;
+    type Scratch<'b>
+        = x_evm::Scratch<'b>
+    where
+        Self: 'b;
 
     fn access(&self) -> &Access {
         &self.access
     }
 
-    fn run(
-        &self,
-        view: &dyn StateScan,
-        scratch: &mut x_evm::Scratch,
+    fn lane(&self) -> Option<&[u8]> {
+        match &self.body {
+            Body::Ready(tx, _) => match &**tx {
+                Tx::Ethereum(tx) => Some(tx.sender.as_slice()),
+                // A native transaction declares its signers' records.
+                Tx::Native(_) => None,
+            },
+            Body::Refused(_) => None,
+        }
+    }
+
+    fn weight(&self) -> u64 {
+        match &self.body {
+            Body::Ready(tx, _) => tx.gas_limit(),
+            Body::Refused(_) => 0,
+        }
+    }
+
+    fn layout(&self) -> Option<&dyn Layout> {
+        Some(&self.env.evm)
+    }
+
+    fn run<'b>(
+        &'b self,
+        view: &'b dyn View,
+        scratch: &mut x_evm::Scratch<'b>,
     ) -> Result<Outcome<TxOutput>, StateError> {
         self.env.go_on()?;
         match &self.body {
@@ -149,17 +174,18 @@ impl Job for TxJob<'_> {
 
 pub(crate) fn nothing(output: TxOutput) -> Outcome<TxOutput> {
     Outcome {
+        changes: Vec::new(),
         writes: WriteSet::new(),
         deferred: Vec::new(),
         output,
     }
 }
 
-fn run_ethereum(
-    env: &x_evm::Env,
+fn run_ethereum<'b>(
+    env: &'b x_evm::Env,
     tx: &x_evm::EvmTx,
-    view: &dyn StateScan,
-    scratch: &mut x_evm::Scratch,
+    view: &'b dyn View,
+    scratch: &mut x_evm::Scratch<'b>,
 ) -> Result<Outcome<TxOutput>, StateError> {
     let ran = x_evm::execute(view, env, tx, scratch)?;
     let output = match ran.outcome {
@@ -169,6 +195,7 @@ fn run_ethereum(
         }
     };
     Ok(Outcome {
+        changes: ran.changes,
         writes: ran.writes,
         deferred: ran.deferred,
         output,
@@ -200,6 +227,7 @@ pub(crate) fn run_native(
     let output = TxOutput::native(done.result, tx.gas_limit, done.gas_used, events)?;
     let buffered = overlay.finish()?;
     Ok(Outcome {
+        changes: Vec::new(),
         writes: buffered.writes,
         deferred: buffered.deferred,
         output,

@@ -192,7 +192,7 @@ impl<S: CommitStore> App<S> {
         let (result, gas_wanted) = match x_evm::unwrap(raw, &head.info.config) {
             Ok(Some(tx)) => {
                 let env = x_evm::Env::chain(&block, self.modules.blocked.clone());
-                let done = x_evm::execute(&head.state, &env, &tx, &mut x_evm::Scratch::default())?;
+                let done = x_evm::execute_once(&head.state, &env, &tx)?;
                 match done.outcome {
                     x_evm::Outcome::Included(ran) => (
                         crate::receipt::TxOutput::included(&tx, *ran).result,

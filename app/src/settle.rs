@@ -2,9 +2,9 @@
 use crate::job::{Body, TxJob, nothing};
 use crate::receipt::{TxOutput, evm_data, evm_events};
 use crate::tx::Tx;
-use executor::{Outcome, Settle};
+use executor::{Change, Layout as _, Outcome, Place, Settle, To};
 use module::{BlockContext, codes};
-use state::{StateError, TxIndex, WriteSet};
+use state::{Op, StateError, TxIndex, Value, WriteSet};
 use std::collections::BTreeSet;
 use types::Address;
 
@@ -100,10 +100,26 @@ impl Settle<TxJob<'_>> for Totals {
                     .extend(evm_events(receipt, tx.to(), tx.value()));
             }
         }
-        self.arrivals.see(&outcome.writes);
-        job.learn(&outcome.writes);
+        let touched = touched(job, outcome);
+        self.arrivals.see(&touched);
+        job.learn(&touched);
         Ok(())
     }
+}
+
+/// The keys that a transaction changes, typed places among them.
+fn touched(job: &TxJob<'_>, outcome: &Outcome<TxOutput>) -> WriteSet {
+    let mut touched = outcome.writes.clone();
+    for Change { place, to, .. } in &outcome.changes {
+        let op = match to {
+            To::Add(delta) => Op::Add(*delta),
+            // What matters is that there is something, or nothing.
+            To::Set(word) if word.is_zero() && !matches!(place, Place::Nonce(_)) => Op::Delete,
+            To::Set(_) => Op::Put(Value::new()),
+        };
+        touched.insert(job.env.evm.key(place), op);
+    }
+    touched
 }
 
 /// Addresses that were credited, or whose record was written, in the order they were first met: begin block, then

@@ -1,6 +1,6 @@
 //! Calls into the caller's code, with panics caught.
-use crate::{ExecError, Job, Outcome, Settle};
-use state::{StateError, StateScan, TxIndex};
+use crate::{ExecError, Job, Outcome, Settle, View};
+use state::{StateError, TxIndex};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -24,15 +24,15 @@ impl Failure {
 }
 
 /// Runs `job` once over `view`.
-pub(crate) fn run<J: Job>(
-    job: &J,
-    view: &dyn StateScan,
-    scratch: &mut J::Scratch,
+pub(crate) fn run<'b, J: Job>(
+    job: &'b J,
+    view: &'b dyn View,
+    scratch: &mut J::Scratch<'b>,
 ) -> Result<Outcome<J::Output>, Failure> {
     let result = caught(|| job.run(view, scratch));
     if matches!(result, Err(Failure::Panic(_))) {
         // Whatever the panic left half done in it must not reach another job.
-        *scratch = J::Scratch::default();
+        *scratch = Default::default();
     }
     result
 }
@@ -74,32 +74,34 @@ pub(crate) fn message(panic: &(dyn Any + Send)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use state::{Access, EmptyState, WriteSet};
+    use crate::Plain;
+    use crate::typed::tests::NoLayout;
+    use state::{Access, EmptyState};
 
     struct Bad(Access);
     impl Job for Bad {
         type Output = ();
-        type Scratch = u32;
+        type Scratch<'b> = u32;
         fn access(&self) -> &Access {
             &self.0
         }
-        fn run(&self, _: &dyn StateScan, scratch: &mut u32) -> Result<Outcome<()>, StateError> {
+        fn run<'b>(&'b self, _: &'b dyn View, scratch: &mut u32) -> Result<Outcome<()>, StateError> {
             *scratch += 1;
             assert!(*scratch != 2, "half {}", "done");
-            Ok(Outcome {
-                writes: WriteSet::new(),
-                deferred: Vec::new(),
-                output: (),
-            })
+            Ok(Outcome::default())
         }
     }
 
     #[test]
     fn what_a_panic_left_half_done_reaches_no_other_job() {
+        let view = Plain {
+            state: &EmptyState,
+            layout: &NoLayout,
+        };
         let (job, mut scratch) = (Bad(Access::default()), 0);
-        assert!(run(&job, &EmptyState, &mut scratch).is_ok());
+        assert!(run(&job, &view, &mut scratch).is_ok());
         assert_eq!(scratch, 1);
-        let failure = run(&job, &EmptyState, &mut scratch).unwrap_err();
+        let failure = run(&job, &view, &mut scratch).unwrap_err();
         assert_eq!(scratch, 0);
         assert_eq!(failure.at(7).to_string(), "transaction 7 panicked: half done");
     }

@@ -1,337 +1,292 @@
-//! One location: its value at block start, and what each transaction of the block makes of it.
-use crate::fold::Folded;
-use parking_lot::RwLock;
-use smallvec::SmallVec;
-use state::{Key, Op, StateError, StateRead, TxIndex, Value};
+//! The locations that a block touches: keys, accounts, slots.
+use crate::track::{Datum, Entry, Named, Record, Seen, Track};
+use crate::typed::{Account, Layout, Place};
+use state::{Key, StateError, StateRead, TxIndex, Value, decode_amount, encode_amount};
 use std::sync::OnceLock;
+use types::{Address, U256};
 
-/// One location that a block touches.
+/// A location that is only a key.
 #[derive(Debug)]
-pub(crate) struct Cell {
-    /// Its place in the arena.
+pub(crate) struct KeyCell {
     pub(crate) id: u32,
-    /// The key's hash: an index only, never compared for identity.
-    pub(crate) hash: u64,
-    /// The location.
     pub(crate) key: Key,
-    /// Whether its changes settle late. Then it has no versions: its value is in the committer's fold.
-    pub(crate) deferred: bool,
+    deferred: bool,
     base: OnceLock<Option<Value>>,
-    chain: RwLock<Chain>,
+    track: Track,
 }
 
-#[derive(Debug, Default)]
-struct Chain {
-    /// By writer, ascending. Committed transactions' versions stand in front; only the last of them is ever read.
-    versions: SmallVec<[Version; 2]>,
-    /// Whether the ordered index knows the cell.
-    indexed: bool,
-}
-
+/// The three places of an account, next to each other.
 #[derive(Debug)]
-struct Version {
-    writer: TxIndex,
-    /// An estimate: the writer was declared to write here, or did so in a run that was thrown away.
-    pending: bool,
-    entry: Entry,
+pub(crate) struct AccountCell {
+    pub(crate) id: u32,
+    pub(crate) who: Address,
+    /// Whether changes of its balance settle late.
+    pub(crate) deferred: bool,
+    base: OnceLock<Account>,
+    pub(crate) nonce: Track,
+    pub(crate) balance: Track,
+    pub(crate) code: Track,
 }
 
+/// A slot of an account's storage.
 #[derive(Debug)]
-enum Entry {
-    /// Declared, never written so far.
-    Declared,
-    /// What a run did.
-    Op(Op),
-    /// The value once the writer is committed.
-    Settled(Folded),
+pub(crate) struct SlotCell {
+    pub(crate) id: u32,
+    pub(crate) account: u32,
+    pub(crate) who: Address,
+    pub(crate) slot: U256,
+    base: OnceLock<U256>,
+    pub(crate) track: Track,
 }
 
-/// What a reader finds in a cell.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Seen {
-    /// Nothing changed in front of the reader: the value at block start stands.
-    Base,
-    /// The value that the transactions in front of the reader leave.
-    Value(Option<Value>),
-    /// The value depends on this transaction, which has yet to run.
-    Blocked(TxIndex),
+/// One location.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Loc<'a> {
+    Key(&'a KeyCell),
+    Nonce(&'a AccountCell),
+    Balance(&'a AccountCell),
+    Code(&'a AccountCell),
+    Slot(&'a SlotCell),
 }
 
-/// What a run does to a cell.
-#[derive(Debug)]
-pub(crate) enum Mark<'a> {
-    /// A write is expected.
-    Declare,
-    /// This was written.
-    Write(&'a Op),
-}
-
-impl Cell {
-    /// An untouched cell.
-    pub(crate) fn new(id: u32, hash: u64, key: Key, deferred: bool) -> Self {
+impl KeyCell {
+    pub(crate) fn new(id: u32, key: Key, deferred: bool) -> Self {
         Self {
             id,
-            hash,
             key,
             deferred,
             base: OnceLock::new(),
-            chain: RwLock::default(),
+            track: Track::default(),
         }
     }
+}
 
+impl AccountCell {
+    pub(crate) fn new(id: u32, who: Address, deferred: bool) -> Self {
+        Self {
+            id,
+            who,
+            deferred,
+            base: OnceLock::new(),
+            nonce: Track::default(),
+            balance: Track::default(),
+            code: Track::default(),
+        }
+    }
+    /// The account at block start, read once a block. An error is not kept: only the one met at the head counts.
+    pub(crate) fn base(&self, base: &dyn StateRead, layout: &dyn Layout) -> Result<&Account, StateError> {
+        if let Some(account) = self.base.get() {
+            return Ok(account);
+        }
+        let account = layout.account(base, &self.who)?;
+        Ok(self.base.get_or_init(|| account))
+    }
+}
+
+impl SlotCell {
+    pub(crate) fn new(id: u32, account: u32, who: Address, slot: U256) -> Self {
+        Self {
+            id,
+            account,
+            who,
+            slot,
+            base: OnceLock::new(),
+            track: Track::default(),
+        }
+    }
+    /// The word at block start, read once a block.
+    pub(crate) fn base(&self, base: &dyn StateRead, layout: &dyn Layout) -> Result<U256, StateError> {
+        if let Some(word) = self.base.get() {
+            return Ok(*word);
+        }
+        let word = layout.slot(base, &self.who, self.slot)?;
+        Ok(*self.base.get_or_init(|| word))
+    }
+}
+
+/// A location with all it takes to read it.
+#[derive(Clone, Copy)]
+pub(crate) struct Site<'a, 'b> {
+    pub(crate) loc: Loc<'a>,
+    pub(crate) base: &'b dyn StateRead,
+    pub(crate) layout: Option<&'b dyn Layout>,
+}
+
+impl Named for Site<'_, '_> {
+    fn key(&self) -> Key {
+        self.loc.key(self.layout)
+    }
+    fn word(&self, value: Option<&Value>) -> Result<U256, StateError> {
+        match (self.loc.place(), self.layout) {
+            (Some(place), Some(layout)) => layout.decode(&place, value),
+            _ => decode_amount(&self.key(), value),
+        }
+    }
+}
+
+impl Site<'_, '_> {
+    /// The value at block start, if it was read already.
+    fn known(&self) -> Option<Datum> {
+        match self.loc {
+            Loc::Key(cell) => cell.base.get().map(|value| Datum::Bytes(value.clone())),
+            Loc::Nonce(cell) => cell.base.get().map(|a| Datum::Word(U256::from(a.nonce))),
+            Loc::Balance(cell) => cell.base.get().map(|a| Datum::Word(a.balance)),
+            Loc::Code(cell) => cell.base.get().map(|a| Datum::Word(a.code_hash.into())),
+            Loc::Slot(cell) => cell.base.get().copied().map(Datum::Word),
+        }
+    }
     /// The value at block start, read once a block.
-    pub(crate) fn base(&self, base: &dyn StateRead) -> Result<Option<Value>, StateError> {
-        if let Some(value) = self.base.get() {
-            return Ok(value.clone());
+    fn start(&self) -> Result<Datum, StateError> {
+        if let Some(datum) = self.known() {
+            return Ok(datum);
         }
-        // An error is not kept: only the one met at the head counts. Two readers may both ask; the answer is the same.
-        let value = base.get(&self.key)?;
-        Ok(self.base.get_or_init(|| value).clone())
+        match (self.loc, self.layout) {
+            (Loc::Key(cell), _) => {
+                let value = self.base.get(&cell.key)?;
+                Ok(Datum::Bytes(cell.base.get_or_init(|| value).clone()))
+            }
+            (Loc::Nonce(cell) | Loc::Balance(cell) | Loc::Code(cell), Some(layout)) => {
+                cell.base(self.base, layout)?;
+                Ok(self.known().expect("read just now"))
+            }
+            (Loc::Slot(cell), Some(layout)) => cell.base(self.base, layout).map(Datum::Word),
+            _ => unreachable!("typed places come from a layout"),
+        }
     }
-
-    /// What `reader` finds: the changes of all transactions in front of it, folded in order over the last absolute
-    /// value.
-    pub(crate) fn read(&self, reader: TxIndex, base: &dyn StateRead) -> Result<Seen, StateError> {
+    /// What `reader` finds, or whom it has to wait for.
+    pub(crate) fn read(&self, reader: TxIndex, guess: bool) -> Result<Result<Datum, TxIndex>, StateError> {
+        let track = self.loc.track();
+        if !track.live() {
+            return self.start().map(Ok);
+        }
+        let mut known = self.known();
         loop {
-            let chain = self.chain.read();
-            let above = &chain.versions[..chain.position(reader)];
-            let mut first_add = above.len();
-            let mut bottom = None;
-            for (at, version) in above.iter().enumerate().rev() {
-                match &version.entry {
-                    _ if version.pending => return Ok(Seen::Blocked(version.writer)),
-                    Entry::Declared => return Ok(Seen::Blocked(version.writer)),
-                    Entry::Op(Op::Add(_)) => first_add = at,
-                    Entry::Op(Op::Put(value)) => bottom = Some(Folded::Value(Some(value.clone()))),
-                    Entry::Op(Op::Delete) => bottom = Some(Folded::Value(None)),
-                    Entry::Settled(folded) if first_add == above.len() => {
-                        return Ok(Seen::Value(folded.value()));
-                    }
-                    Entry::Settled(folded) => bottom = Some(folded.clone()),
-                }
-                if bottom.is_some() {
-                    break;
-                }
+            match track.read(reader, known.as_ref(), self, guess)? {
+                Seen::Base => return self.start().map(Ok),
+                Seen::Is(datum) => return Ok(Ok(datum)),
+                Seen::Blocked(writer) => return Ok(Err(writer)),
+                // The database is not asked under the lock.
+                Seen::NeedBase => known = Some(self.start()?),
             }
-            let adds = &above[first_add..];
-            let mut value = match (bottom, self.base.get()) {
-                (Some(bottom), _) => bottom,
-                (None, _) if adds.is_empty() => return Ok(Seen::Base),
-                (None, Some(value)) => Folded::Value(value.clone()),
-                (None, None) => {
-                    // The database is not asked under the lock.
-                    drop(chain);
-                    self.base(base)?;
-                    continue;
-                }
-            };
-            for version in adds {
-                if let Entry::Op(op) = &version.entry {
-                    value = value.then(&self.key, op)?;
-                }
-            }
-            return Ok(Seen::Value(value.value()));
         }
     }
-
-    /// Sets `writer`'s version. Calls `index` while the ordered index does not know the cell; it says whether it does now.
-    pub(crate) fn mark(&self, writer: TxIndex, mark: &Mark<'_>, index: impl FnOnce() -> bool) {
-        let (pending, entry) = match mark {
-            Mark::Declare => (true, Entry::Declared),
-            Mark::Write(op) => (false, Entry::Op((*op).clone())),
-        };
-        let mut chain = self.chain.write();
-        chain.set(
-            Version {
-                writer,
-                pending,
-                entry,
-            },
-            index,
-        );
-    }
-
-    /// Says that `writer`'s version comes from a run that was thrown away.
-    pub(crate) fn estimate(&self, writer: TxIndex) {
-        let mut chain = self.chain.write();
-        let at = chain.position(writer);
-        if let Some(version) = chain.versions.get_mut(at).filter(|v| v.writer == writer) {
-            version.pending = true;
-        }
-    }
-
-    /// Forgets `writer`'s version.
-    pub(crate) fn remove(&self, writer: TxIndex) {
-        let mut chain = self.chain.write();
-        let at = chain.position(writer);
-        if chain.versions.get(at).is_some_and(|v| v.writer == writer) {
-            chain.versions.remove(at);
-        }
-    }
-
-    /// Commits `op` of `writer`, in front of whom everyone is committed. `index` is as for `mark`.
-    pub(crate) fn settle(
+    /// The word that `reader` finds.
+    pub(crate) fn read_word(
         &self,
-        writer: TxIndex,
-        op: &Op,
-        base: &dyn StateRead,
+        reader: TxIndex,
+        guess: bool,
+    ) -> Result<Result<U256, TxIndex>, StateError> {
+        match self.read(reader, guess)? {
+            Ok(Datum::Word(word)) => Ok(Ok(word)),
+            Ok(Datum::Bytes(value)) => self.word(value.as_ref()).map(Ok),
+            Err(writer) => Ok(Err(writer)),
+        }
+    }
+    /// The value, as stored, that `reader` finds.
+    pub(crate) fn read_bytes(&self, reader: TxIndex) -> Result<Result<Option<Value>, TxIndex>, StateError> {
+        if let (Loc::Nonce(cell), Some(layout)) = (self.loc, self.layout) {
+            let Record { word, under } = match cell.nonce.record(reader) {
+                Ok(record) => record,
+                Err(writer) => return Ok(Err(writer)),
+            };
+            let place = Place::Nonce(cell.who);
+            let under = match under {
+                Some(under) => under,
+                None => self.base.get(&layout.key(&place))?,
+            };
+            return match word {
+                None => Ok(Ok(under)),
+                Some(word) => layout.encode(&place, word, under.as_ref()).map(Ok),
+            };
+        }
+        match self.read(reader, false)? {
+            Ok(Datum::Bytes(value)) => Ok(Ok(value)),
+            Ok(Datum::Word(word)) => self.encode(word).map(Ok),
+            Err(writer) => Ok(Err(writer)),
+        }
+    }
+    fn encode(&self, word: U256) -> Result<Option<Value>, StateError> {
+        match (self.loc.place(), self.layout) {
+            (Some(place), Some(layout)) => layout.encode(&place, word, None),
+            _ => Ok(encode_amount(word)),
+        }
+    }
+    /// What those in front of `end`, all committed, leave where one of them has written.
+    pub(crate) fn settled(&self, end: TxIndex) -> Result<Option<Option<Value>>, StateError> {
+        if !self.loc.track().written_before(end) {
+            return Ok(None);
+        }
+        Ok(self.read_bytes(end)?.ok())
+    }
+    /// See [`Track::fold`].
+    pub(crate) fn fold(&self, end: TxIndex) -> Result<(), (TxIndex, StateError)> {
+        let track = self.loc.track();
+        if !track.live() {
+            return Ok(());
+        }
+        let mut known = self.known();
+        if known.is_none() && track.adds_first() {
+            known = Some(self.start().map_err(|e| (0, e))?);
+        }
+        track.fold(end, known.as_ref(), self)
+    }
+    /// Sets what a run did here.
+    pub(crate) fn write(
+        &self,
+        by: (TxIndex, u16),
+        entry: Entry,
+        head: TxIndex,
         index: impl FnOnce() -> bool,
-    ) -> Result<(), StateError> {
-        let mut chain = self.chain.write();
-        let adds = matches!(op, Op::Add(_));
-        if adds && self.base.get().is_none() && chain.position(writer) == 0 {
-            drop(chain);
-            self.base(base)?;
-            // Meanwhile nobody can have put a version in front of `writer`: they are all committed.
-            chain = self.chain.write();
-        }
-        let at = chain.position(writer);
-        let stored = || {
-            self.base
-                .get()
-                .map_or(Folded::Value(None), |value| Folded::Value(value.clone()))
-        };
-        let settled = match at.checked_sub(1).map(|at| &chain.versions[at].entry) {
-            // Only an add looks at what was there.
-            _ if !adds => Folded::Value(None).then(&self.key, op)?,
-            Some(Entry::Settled(before)) => before.then(&self.key, op)?,
-            Some(other) => unreachable!("{:?} has {other:?} in front of {writer}", self.key),
-            None => stored().then(&self.key, op)?,
-        };
-        chain.set(
-            Version {
-                writer,
-                pending: false,
-                entry: Entry::Settled(settled),
-            },
-            index,
-        );
-        // What stands in front is never read again. Dropping it when it is half of all keeps the cost constant a commit.
-        if at * 2 >= chain.versions.len() {
-            chain.versions.drain(..at);
-        }
-        Ok(())
-    }
-
-    /// Tells the index of the cell, if someone writes here and it does not know.
-    pub(crate) fn index(&self, index: impl FnOnce() -> bool) {
-        let mut chain = self.chain.write();
-        chain.indexed = chain.indexed || (!chain.versions.is_empty() && index());
-    }
-
-    /// The change that the committed transactions make together.
-    pub(crate) fn settled(&self) -> Option<Op> {
-        let chain = self.chain.read();
-        let settled = chain
-            .versions
-            .iter()
-            .rev()
-            .find_map(|version| match &version.entry {
-                Entry::Settled(folded) => Some(folded.clone()),
-                _ => None,
-            });
-        settled.map(Folded::into_op)
+    ) {
+        let known = self.known();
+        self.loc
+            .track()
+            .write(by, entry, (head, known.as_ref(), self), index);
     }
 }
 
-impl Chain {
-    /// Where `writer`'s version stands, or would.
-    fn position(&self, writer: TxIndex) -> usize {
-        self.versions.partition_point(|v| v.writer < writer)
-    }
-    /// Sets a version. The index is told under the cell's lock: else someone could commit here, see that the index
-    /// knows the cell, and be followed by a scan before it really does.
-    fn set(&mut self, version: Version, index: impl FnOnce() -> bool) {
-        self.indexed = self.indexed || index();
-        let at = self.position(version.writer);
-        match self.versions.get_mut(at).filter(|v| v.writer == version.writer) {
-            Some(old) => *old = version,
-            None => self.versions.insert(at, version),
+impl<'a> Loc<'a> {
+    pub(crate) fn track(&self) -> &'a Track {
+        match self {
+            Self::Key(cell) => &cell.track,
+            Self::Nonce(cell) => &cell.nonce,
+            Self::Balance(cell) => &cell.balance,
+            Self::Code(cell) => &cell.code,
+            Self::Slot(cell) => &cell.track,
         }
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use state::{Delta, MemoryState, StoreId};
-    use types::U256;
-
-    fn key() -> Key {
-        Key::new(StoreId::new("t"), &[b"k"])
-    }
-    fn plus(n: u64) -> Op {
-        Op::Add(Delta::plus(U256::from(n)))
-    }
-    fn minus(n: u64) -> Op {
-        Op::Add(Delta::minus(U256::from(n)))
-    }
-    fn value(text: &str) -> Seen {
-        Seen::Value(Some(Value::copy_from_slice(text.as_bytes())))
-    }
-    fn write(cell: &Cell, writer: TxIndex, op: &Op) {
-        cell.mark(writer, &Mark::Write(op), || false);
-    }
-
-    #[test]
-    fn a_reader_sees_what_stands_in_front_of_it_and_nothing_else() {
-        let base = MemoryState([(key(), Value::from("7"))].into());
-        let cell = Cell::new(0, 0, key(), false);
-        assert_eq!(cell.read(9, &base), Ok(Seen::Base));
-        write(&cell, 5, &plus(3));
-        write(&cell, 2, &plus(1));
-        assert_eq!(cell.read(2, &base), Ok(Seen::Base));
-        assert_eq!(cell.read(3, &base), Ok(value("8")));
-        assert_eq!(cell.read(6, &base), Ok(value("11")));
-        write(&cell, 4, &Op::Put("100".into()));
-        assert_eq!(cell.read(4, &base), Ok(value("8")));
-        assert_eq!(cell.read(6, &base), Ok(value("103")));
-        write(&cell, 3, &Op::Delete);
-        assert_eq!(cell.read(4, &base), Ok(Seen::Value(None)));
-        cell.remove(4);
-        assert_eq!(cell.read(6, &base), Ok(value("3")));
-    }
-
-    #[test]
-    fn a_reader_is_blocked_by_the_nearest_estimate_it_needs() {
-        let cell = Cell::new(0, 0, key(), false);
-        let base = MemoryState::default();
-        for writer in [1, 3] {
-            cell.mark(writer, &Mark::Declare, || false);
+    /// Whether its changes settle late. Then it has no versions: its value is in the committer's fold.
+    pub(crate) fn deferred(&self) -> bool {
+        match self {
+            Self::Key(cell) => cell.deferred,
+            Self::Balance(cell) => cell.deferred,
+            _ => false,
         }
-        assert_eq!(cell.read(1, &base), Ok(Seen::Base));
-        assert_eq!(cell.read(5, &base), Ok(Seen::Blocked(3)));
-        write(&cell, 3, &plus(1));
-        assert_eq!(
-            cell.read(5, &base),
-            Ok(Seen::Blocked(1)),
-            "an add needs what lies under it"
-        );
-        write(&cell, 3, &Op::Put("1".into()));
-        assert_eq!(cell.read(5, &base), Ok(value("1")), "a put does not");
-        cell.estimate(3);
-        assert_eq!(cell.read(5, &base), Ok(Seen::Blocked(3)));
     }
-
-    #[test]
-    fn an_amount_below_zero_is_an_error_even_if_a_later_add_mends_it() {
-        let cell = Cell::new(0, 0, key(), false);
-        let base = MemoryState([(key(), Value::from("7"))].into());
-        write(&cell, 1, &minus(8));
-        write(&cell, 2, &plus(8));
-        assert_eq!(cell.read(3, &base), Err(StateError::Range { key: key() }));
-        assert_eq!(
-            cell.settle(1, &minus(8), &base, || false),
-            Err(StateError::Range { key: key() })
-        );
-        assert_eq!(cell.settle(1, &minus(7), &base, || false), Ok(()));
-        assert_eq!(cell.read(2, &base), Ok(Seen::Value(None)));
-        assert_eq!(cell.settle(2, &plus(8), &base, || false), Ok(()));
-        assert_eq!(cell.settled(), Some(Op::Put("8".into())));
-        assert_eq!(
-            cell.chain.read().versions.len(),
-            1,
-            "committed versions are dropped"
-        );
+    /// Tells it from all others of the block.
+    pub(crate) fn id(&self) -> (u8, u32) {
+        match self {
+            Self::Key(cell) => (0, cell.id),
+            Self::Nonce(cell) => (1, cell.id),
+            Self::Balance(cell) => (2, cell.id),
+            Self::Code(cell) => (3, cell.id),
+            Self::Slot(cell) => (4, cell.id),
+        }
+    }
+    pub(crate) fn place(&self) -> Option<Place> {
+        match self {
+            Self::Key(_) => None,
+            Self::Nonce(cell) => Some(Place::Nonce(cell.who)),
+            Self::Balance(cell) => Some(Place::Balance(cell.who)),
+            Self::Code(cell) => Some(Place::Code(cell.who)),
+            Self::Slot(cell) => Some(Place::Slot(cell.who, cell.slot)),
+        }
+    }
+    pub(crate) fn key(&self, layout: Option<&dyn Layout>) -> Key {
+        match (self, self.place(), layout) {
+            (Self::Key(cell), _, _) => cell.key.clone(),
+            (_, Some(place), Some(layout)) => layout.key(&place),
+            _ => unreachable!("typed places come from a layout"),
+        }
     }
 }

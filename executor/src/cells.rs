@@ -1,308 +1,485 @@
-//! All locations that a block touches: found by key, and in key order those that are written.
-use crate::DeferredKeys;
-use crate::cell::{Cell, Mark};
-use hashbrown::HashTable;
-use parking_lot::RwLock;
-use state::{Key, KeyRange, Op, StateError, StateScan, TxIndex, WriteSet};
+//! All locations that a block touches: found by key or by typed place, and in key order those that are written.
+use crate::cell::{AccountCell, KeyCell, Loc, Site, SlotCell};
+use crate::fold::Fold;
+use crate::table::{Arena, Table};
+use crate::track::{Datum, Entry};
+use crate::typed::{Change, Layout, Place, To};
+use crate::{DeferredKeys, ExecError, Outcome};
+use parking_lot::{Mutex, RwLock};
+use state::{Key, KeyRange, Op, StateError, StateScan, TxIndex};
 use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
+use types::{Address, U256};
 
-/// Cells of the first chunk; each next chunk doubles.
-const FIRST_CHUNK: u32 = 64;
-/// Chunks of 64, 128, …: together they hold 2³² − 64 cells, which no block can fill.
-const CHUNKS: usize = 26;
-
-/// Where a block's cells live: they never move, so a reference to one is all a read or a write has to keep.
-#[derive(Debug, Default)]
-pub(crate) struct Arena {
-    chunks: [OnceLock<Box<[OnceLock<Cell>]>>; CHUNKS],
-    len: AtomicU32,
+/// Where a block's cells live. Kept from block to block for its memory.
+#[derive(Debug)]
+pub(crate) struct Store {
+    keys: Arena<KeyCell>,
+    accounts: Arena<AccountCell>,
+    slots: Arena<SlotCell>,
+    by_key: Table,
+    by_address: Table,
+    by_slot: Table,
 }
 
-impl Arena {
-    fn alloc(&self, make: impl FnOnce(u32) -> Cell) -> &Cell {
-        let id = self.len.fetch_add(1, Ordering::Relaxed);
-        let (chunk, at) = Self::place(id);
-        let size = (FIRST_CHUNK as usize) << chunk;
-        let slots = self.chunks[chunk].get_or_init(|| (0..size).map(|_| OnceLock::new()).collect());
-        slots[at].get_or_init(|| make(id))
+impl Store {
+    /// For a block of `jobs`.
+    pub(crate) fn new(jobs: usize) -> Self {
+        Self {
+            keys: Arena::default(),
+            accounts: Arena::default(),
+            slots: Arena::default(),
+            by_key: Table::new(64),
+            by_address: Table::new(jobs * 2),
+            by_slot: Table::new(jobs * 2),
+        }
     }
-    fn place(id: u32) -> (usize, usize) {
-        let chunk = (id / FIRST_CHUNK + 1).ilog2();
-        (chunk as usize, (id - FIRST_CHUNK * ((1 << chunk) - 1)) as usize)
+    /// Empties it for a block of `jobs`, and keeps the memory.
+    pub(crate) fn clear(&mut self, jobs: usize) {
+        self.keys.clear();
+        self.accounts.clear();
+        self.slots.clear();
+        self.by_key.clear(64);
+        self.by_address.clear(jobs * 2);
+        self.by_slot.clear(jobs * 2);
     }
-    /// All cells, once no one makes any.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Cell> {
-        (0..self.len.load(Ordering::Acquire)).filter_map(|id| {
-            let (chunk, at) = Self::place(id);
-            self.chunks[chunk].get()?[at].get()
-        })
+    /// All locations, once no one makes any.
+    pub(crate) fn each(&self) -> impl Iterator<Item = Loc<'_>> {
+        let keys = (0..self.keys.len())
+            .filter_map(|id| self.keys.get(id))
+            .map(Loc::Key);
+        let accounts = (0..self.accounts.len()).filter_map(|id| self.accounts.get(id));
+        let accounts = accounts.flat_map(|a| [Loc::Nonce(a), Loc::Balance(a), Loc::Code(a)]);
+        let slots = (0..self.slots.len())
+            .filter_map(|id| self.slots.get(id))
+            .map(Loc::Slot);
+        keys.chain(accounts).chain(slots)
     }
 }
 
 /// The cells of a block.
 pub(crate) struct Cells<'a> {
-    arena: &'a Arena,
-    shards: Box<[Shard<'a>]>,
+    store: &'a Store,
     /// Seeded afresh, so that nobody can choose keys that collide.
-    hasher: foldhash::quality::RandomState,
+    hasher: foldhash::fast::RandomState,
     /// State at block start.
     pub(crate) base: &'a (dyn StateScan + Sync),
+    /// Which keys are typed places.
+    pub(crate) layout: Option<&'a dyn Layout>,
     /// Keys that settle late.
     pub(crate) deferred: &'a DeferredKeys,
+    /// Accounts whose balance settles late.
+    late: Vec<Address>,
+    /// Whether a prefix of the deferred keys might hold balances.
+    late_prefix: bool,
+    /// The values of deferred keys, as far as is committed. For the committer.
+    pub(crate) side: Mutex<Fold>,
+    /// All in front of this one are committed.
+    pub(crate) head: AtomicU32,
     /// Whether writers tell the ordered index. They begin to when someone first scans: many blocks have no scan.
     ordered: AtomicBool,
     /// Set once the index knows the cells written before that.
     opened: OnceLock<()>,
-}
-
-#[derive(Default)]
-struct Shard<'a> {
-    table: RwLock<HashTable<&'a Cell>>,
     /// The cells that someone writes: what a scan must look at beside the base.
-    index: RwLock<BTreeMap<&'a Key, &'a Cell>>,
+    index: RwLock<BTreeMap<Key, Loc<'a>>>,
 }
 
 impl<'a> Cells<'a> {
-    /// No cells yet, for `workers` threads.
+    /// No cells yet.
     pub(crate) fn new(
-        arena: &'a Arena,
+        store: &'a Store,
         base: &'a (dyn StateScan + Sync),
+        layout: Option<&'a dyn Layout>,
         deferred: &'a DeferredKeys,
-        workers: usize,
     ) -> Self {
-        // Eight locks a worker: two workers seldom want the same one.
-        let shards = (0..(8 * workers).next_power_of_two())
-            .map(|_| Shard::default())
-            .collect();
+        let balance = |key: &Key| match layout.and_then(|l| l.place(key)) {
+            Some(Place::Balance(who)) => Some(who),
+            _ => None,
+        };
+        let bank = layout.map(|l| l.key(&Place::Balance(Address::ZERO)).store());
         Self {
-            arena,
-            shards,
-            hasher: foldhash::quality::RandomState::default(),
+            store,
+            hasher: foldhash::fast::RandomState::default(),
             base,
+            layout,
             deferred,
+            late: deferred.keys.iter().filter_map(balance).collect(),
+            late_prefix: deferred.prefixes.iter().any(|(store, _)| Some(*store) == bank),
+            side: Mutex::default(),
+            head: AtomicU32::new(0),
             ordered: AtomicBool::new(false),
             opened: OnceLock::new(),
+            index: RwLock::default(),
         }
     }
-    /// The key's hash in this block.
-    pub(crate) fn hash(&self, key: &Key) -> u64 {
-        self.hasher.hash_one(key)
+    /// A location with all it takes to read it.
+    pub(crate) fn site(&self, loc: Loc<'a>) -> Site<'a, '_> {
+        Site {
+            loc,
+            base: &self.base,
+            layout: self.layout,
+        }
     }
-    fn shard(&self, hash: u64) -> &Shard<'a> {
-        // The table itself uses the lowest and the highest bits.
-        &self.shards[(hash >> 32) as usize & (self.shards.len() - 1)]
+    /// A hash in this block.
+    pub(crate) fn hash(&self, of: &impl std::hash::Hash) -> u64 {
+        self.hasher.hash_one(of)
     }
-    /// The cell of `key`, made on first sight.
-    pub(crate) fn locate(&self, key: &Key) -> &'a Cell {
+    /// The account of `who`, made on first sight.
+    pub(crate) fn account(&self, who: &Address) -> &'a AccountCell {
+        let accounts = &self.store.accounts;
+        let id = self.store.by_address.find_or(
+            self.hash(who),
+            |id| accounts.get(id).is_some_and(|cell| cell.who == *who),
+            || accounts.alloc(|id| AccountCell::new(id, *who, self.is_late(who))),
+        );
+        accounts.get(id).expect("found just now")
+    }
+    fn is_late(&self, who: &Address) -> bool {
+        let key = |layout: &dyn Layout| layout.key(&Place::Balance(*who));
+        self.late.contains(who)
+            || (self.late_prefix && self.layout.is_some_and(|l| self.deferred.contains(&key(l))))
+    }
+    /// The account called `id`, where it is `who`'s; otherwise the one that is.
+    pub(crate) fn account_by_id(&self, id: u32, who: &Address) -> &'a AccountCell {
+        let found = self.store.accounts.get(id).filter(|cell| cell.who == *who);
+        found.unwrap_or_else(|| self.account(who))
+    }
+    /// The slot of an account, made on first sight.
+    pub(crate) fn slot(&self, who: &Address, account: u32, slot: &U256) -> &'a SlotCell {
+        let account = self.account_by_id(account, who).id;
+        let slots = &self.store.slots;
+        let same = |cell: &SlotCell| cell.slot == *slot && cell.account == account;
+        let id = self.store.by_slot.find_or(
+            self.hash(&(account, slot)),
+            |id| slots.get(id).is_some_and(same),
+            || slots.alloc(|id| SlotCell::new(id, account, *who, *slot)),
+        );
+        slots.get(id).expect("found just now")
+    }
+    /// The location of `key`, made on first sight.
+    pub(crate) fn locate(&self, key: &Key) -> Loc<'a> {
+        if let Some(place) = self.layout.and_then(|layout| layout.place(key)) {
+            return self.find(&place, u32::MAX);
+        }
         self.locate_hashed(self.hash(key), key)
     }
-    /// The same, where the hash is at hand.
-    pub(crate) fn locate_hashed(&self, hash: u64, key: &Key) -> &'a Cell {
-        let shard = self.shard(hash);
-        // Full keys are compared: two keys with one hash are two cells.
-        let same = |cell: &&Cell| cell.key == *key;
-        if let Some(cell) = shard.table.read().find(hash, same) {
-            return cell;
-        }
-        let mut table = shard.table.write();
-        if let Some(cell) = table.find(hash, same) {
-            return cell;
-        }
-        let cell = self
-            .arena
-            .alloc(|id| Cell::new(id, hash, key.clone(), self.deferred.contains(key)));
-        table.insert_unique(hash, cell, |cell| cell.hash);
-        cell
+    fn locate_hashed(&self, hash: u64, key: &Key) -> Loc<'a> {
+        let keys = &self.store.keys;
+        let id = self.store.by_key.find_or(
+            hash,
+            // Full keys are compared: two keys with one hash are two cells.
+            |id| keys.get(id).is_some_and(|cell| cell.key == *key),
+            || keys.alloc(|id| KeyCell::new(id, key.clone(), self.deferred.contains(key))),
+        );
+        Loc::Key(keys.get(id).expect("found just now"))
     }
-    /// Tells the ordered index of `cell`, where there is one. Under the cell's lock.
-    fn index(&self, cell: &'a Cell) -> bool {
+    fn find(&self, place: &Place, id: u32) -> Loc<'a> {
+        match place {
+            Place::Nonce(who) => Loc::Nonce(self.account_by_id(id, who)),
+            Place::Balance(who) => Loc::Balance(self.account_by_id(id, who)),
+            Place::Code(who) => Loc::Code(self.account_by_id(id, who)),
+            Place::Slot(who, slot) => Loc::Slot(self.slot(who, id, slot)),
+        }
+    }
+    /// Tells the ordered index of a location, where there is one. Under the location's lock.
+    fn index(&self, loc: Loc<'a>) -> bool {
         let ordered = self.ordered.load(Ordering::Acquire);
         if ordered {
-            self.shard(cell.hash).index.write().insert(&cell.key, cell);
+            self.index.write().insert(loc.key(self.layout), loc);
         }
         ordered
     }
     /// Opens the ordered index. A write is in it whether it comes before or after: of a writer and this walk, whoever
-    /// has the cell's lock second sees what the first did, a version or the flag; and a cell that the walk over its
-    /// shard does not meet was made after the flag was set.
+    /// has the location's lock second sees what the first did, a version or the flag; and a location that the walk
+    /// does not meet was made after the flag was set.
     pub(crate) fn open_index(&self) {
         self.opened.get_or_init(|| {
-            self.ordered.store(true, Ordering::Release);
-            for shard in &self.shards {
-                let cells: Vec<_> = shard.table.read().iter().copied().collect();
-                cells.into_iter().for_each(|cell| cell.index(|| self.index(cell)));
+            self.ordered.store(true, Ordering::SeqCst);
+            fence(Ordering::SeqCst);
+            for loc in self.store.each() {
+                loc.track().index(|| self.index(loc));
             }
         });
     }
-    /// Announces a write of `writer` to `cell`.
-    pub(crate) fn declare(&self, writer: TxIndex, cell: &'a Cell) {
-        cell.mark(writer, &Mark::Declare, || self.index(cell));
+    /// Announces a write of `writer`.
+    pub(crate) fn declare(&self, writer: TxIndex, loc: Loc<'a>) {
+        loc.track().declare(writer, || self.index(loc));
     }
-    /// The written cells of `range`, in its order.
-    pub(crate) fn written_in(&self, range: &KeyRange) -> Vec<&'a Cell> {
+    /// The written locations of `range`, in its order.
+    pub(crate) fn written_in(&self, range: &KeyRange) -> Vec<Loc<'a>> {
         self.open_index();
-        let mut found = Vec::new();
-        for shard in &self.shards {
-            found.extend(
-                shard
-                    .index
-                    .read()
-                    .range::<Key, _>(range.bounds())
-                    .map(|(_, cell)| *cell),
-            );
-        }
-        found.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        let index = self.index.read();
+        let found = index.range::<Key, _>(range.bounds()).map(|(_, loc)| *loc);
         if range.descending {
-            found.reverse();
+            found.rev().collect()
+        } else {
+            found.collect()
         }
-        found
     }
-    /// The cells of `writes`, one each, in order; `known` is a guess at them.
-    fn cells_of(&self, writes: &WriteSet, known: &[&'a Cell]) -> Option<Vec<&'a Cell>> {
-        let right = known.len() == writes.len()
-            && known
-                .iter()
-                .zip(writes.keys())
-                .all(|(cell, key)| cell.key == *key);
-        (!right).then(|| writes.keys().map(|key| self.locate(key)).collect())
-    }
-    /// Shows what a run of `writer` wrote to those behind it. `written`, in key order, are the cells that have a version
-    /// of `writer`: those of its last run or those declared before, and afterwards those of this run.
-    pub(crate) fn publish(&self, writer: TxIndex, writes: &WriteSet, written: &mut Vec<&'a Cell>) {
-        let cells = self.cells_of(writes, written);
-        for (cell, op) in cells.as_ref().unwrap_or(written).iter().zip(writes.values()) {
-            if !cell.deferred {
-                cell.mark(writer, &Mark::Write(op), || self.index(cell));
+    /// Shows what a run of `writer` wrote to those behind it. `written` are the locations that have a version of
+    /// `writer`, and the run that left them; afterwards those of this run.
+    pub(crate) fn publish<T>(&self, writer: TxIndex, outcome: &Outcome<T>, written: &mut Written<'a>) {
+        let by = (writer, written.run.wrapping_add(1));
+        let old = std::mem::take(&mut written.locs);
+        let head = self.head.load(Ordering::Acquire);
+        let mut new = Vec::with_capacity(outcome.changes.len() + outcome.writes.len());
+        let mut write = |loc: Loc<'a>, entry| {
+            if !loc.deferred() {
+                self.site(loc).write(by, entry, head, || self.index(loc));
+                new.push(loc);
             }
+        };
+        for Change { place, id, to } in &outcome.changes {
+            let entry = match to {
+                To::Set(word) => Entry::Is(Datum::Word(*word)),
+                To::Add(delta) => Entry::Add(*delta),
+            };
+            write(self.find(place, *id), entry);
         }
-        self.replace(writer, cells, written);
+        for (key, op) in &outcome.writes {
+            let entry = match op {
+                Op::Put(value) => Entry::Is(Datum::Bytes(Some(value.clone()))),
+                Op::Delete => Entry::Is(Datum::Bytes(None)),
+                Op::Add(delta) => Entry::Add(*delta),
+            };
+            write(self.locate(key), entry);
+        }
+        old.iter().for_each(|loc| loc.track().remove_other(writer, by.1));
+        *written = Written { locs: new, run: by.1 };
     }
-    /// Commits what `writer` wrote; what goes to deferred keys is left to `side`. `written` is as for `publish`.
-    pub(crate) fn commit(
-        &self,
-        writer: TxIndex,
-        writes: &WriteSet,
-        mut written: Vec<&'a Cell>,
-        side: &mut dyn FnMut(&Key, &Op) -> Result<(), StateError>,
-    ) -> Result<(), StateError> {
-        let cells = self.cells_of(writes, &written);
-        for (cell, (key, op)) in cells.as_ref().unwrap_or(&written).iter().zip(writes) {
-            if cell.deferred {
-                side(key, op)?;
-            } else {
-                cell.settle(writer, op, &self.base, || self.index(cell))?;
-            }
+    /// Sums the adds of the head's published outcome: an amount out of range stops the block here.
+    pub(crate) fn check_adds<T>(&self, index: TxIndex, outcome: &Outcome<T>) -> Result<(), StateError> {
+        let check = |loc: Loc<'a>| match self.site(loc).fold(index + 1) {
+            Err((_, error)) if !loc.deferred() => Err(error),
+            _ => Ok(()),
+        };
+        let adds = |change: &&Change| matches!(change.to, To::Add(_));
+        for Change { place, id, .. } in outcome.changes.iter().filter(adds) {
+            check(self.find(place, *id))?;
         }
-        self.replace(writer, cells, &mut written);
+        for (key, _) in outcome.writes.iter().filter(|(_, op)| matches!(op, Op::Add(_))) {
+            check(self.locate(key))?;
+        }
         Ok(())
     }
-    /// Drops the versions of `written` that are not in `cells`, and makes `cells` the written ones.
-    fn replace(&self, writer: TxIndex, cells: Option<Vec<&'a Cell>>, written: &mut Vec<&'a Cell>) {
-        let Some(cells) = cells else { return };
-        let mut kept = cells.iter().peekable();
-        for old in written.iter() {
-            while kept.next_if(|cell| cell.key < old.key).is_some() {}
-            if kept.peek().is_none_or(|cell| cell.key != old.key) {
-                old.remove(writer);
+    /// Makes the changes of a committed outcome that settle late.
+    pub(crate) fn settle_late<T>(&self, index: TxIndex, outcome: &Outcome<T>) -> Result<(), ExecError> {
+        let mut side = self.side.lock();
+        for Change { place, id, to } in &outcome.changes {
+            let Place::Balance(who) = place else { continue };
+            if self.account_by_id(*id, who).deferred {
+                side.change(&self.base, self.layout, place, to)?;
             }
         }
-        *written = cells;
+        for (key, op) in &outcome.writes {
+            if self.locate(key).deferred() {
+                side.write(&self.base, key, op)?;
+            }
+        }
+        for deferral in &outcome.deferred {
+            side.defer(&self.base, self.deferred, index, deferral)?;
+        }
+        Ok(())
+    }
+    /// What those in front of `end` changed, all of them being committed.
+    pub(crate) fn committed(&self, end: TxIndex) -> Result<Fold, StateError> {
+        let mut fold = std::mem::take(&mut *self.side.lock());
+        for loc in self.store.each() {
+            if let Some(value) = self.site(loc).settled(end)? {
+                fold.set(loc.key(self.layout), value);
+            }
+        }
+        Ok(fold)
+    }
+    /// Folds each location's versions in front of `end` into what they leave together. The error, if any, is the
+    /// first one that a serial run would have met.
+    pub(crate) fn fold(&self, end: TxIndex) -> Result<(), (TxIndex, StateError)> {
+        let mut errors = BTreeMap::new();
+        for loc in self.store.each() {
+            if let Err((index, error)) = self.site(loc).fold(end) {
+                errors.insert((index, loc.key(self.layout)), error);
+            }
+        }
+        match errors.into_iter().next() {
+            Some(((index, _), error)) => Err((index, error)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The locations that hold a version of a transaction, and which of its runs left them.
+#[derive(Debug, Default)]
+pub(crate) struct Written<'a> {
+    pub(crate) locs: Vec<Loc<'a>>,
+    pub(crate) run: u16,
+}
+
+impl<'a> Written<'a> {
+    /// Where a write is expected.
+    pub(crate) fn expected(locs: Vec<Loc<'a>>) -> Self {
+        Self { locs, run: 0 }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cell::Seen;
-    use state::{EmptyState, StoreId, Value};
+    use state::{Delta, MemoryState, StoreId, Value, WriteSet};
 
     const STORE: StoreId = StoreId::new("t");
 
-    fn check(test: impl FnOnce(Cells<'_>)) {
-        let (arena, deferred) = (Arena::default(), DeferredKeys::default());
-        test(Cells::new(&arena, &EmptyState, &deferred, 2));
+    fn check(base: &MemoryState, test: impl FnOnce(Cells<'_>)) {
+        let (store, deferred) = (Store::new(4), DeferredKeys::default());
+        test(Cells::new(&store, base, None, &deferred));
     }
     fn key(n: u32) -> Key {
         Key::new(STORE, &[&n.to_be_bytes()])
     }
+    fn outcome(writes: impl IntoIterator<Item = (u32, Op)>) -> Outcome<()> {
+        let writes: WriteSet = writes.into_iter().map(|(n, op)| (key(n), op)).collect();
+        Outcome {
+            writes,
+            ..Outcome::default()
+        }
+    }
+    fn plus(n: u64) -> Op {
+        Op::Add(Delta::plus(U256::from(n)))
+    }
+    fn minus(n: u64) -> Op {
+        Op::Add(Delta::minus(U256::from(n)))
+    }
+    fn read(cells: &Cells<'_>, n: u32, reader: TxIndex) -> Result<Option<Value>, TxIndex> {
+        cells.site(cells.locate(&key(n))).read_bytes(reader).unwrap()
+    }
+    fn text(text: &str) -> Result<Option<Value>, TxIndex> {
+        Ok(Some(Value::copy_from_slice(text.as_bytes())))
+    }
 
     #[test]
     fn keys_with_one_hash_are_two_cells() {
-        check(|cells| {
-            for n in 0..500 {
-                assert_eq!(cells.locate_hashed(7, &key(n)).key, key(n));
+        check(&MemoryState::default(), |cells| {
+            let id = |key: &Key| cells.locate_hashed(7, key).id().1;
+            for n in 0..50 {
+                assert_eq!(id(&key(n)), n);
             }
-            assert_eq!(cells.locate_hashed(7, &key(3)).id, 3);
-            assert_eq!(cells.arena.iter().count(), 500);
+            assert_eq!(id(&key(3)), 3);
             // The same bytes in another store, and longer ones than a key holds inline, are other keys.
-            assert_eq!(
-                cells
-                    .locate_hashed(7, &Key::new(StoreId::new("u"), &[&3u32.to_be_bytes()]))
-                    .id,
-                500
-            );
+            assert_eq!(id(&Key::new(StoreId::new("u"), &[&3u32.to_be_bytes()])), 50);
             let (long, longer) = (Key::new(STORE, &[&[1; 100]]), Key::new(STORE, &[&[1; 101]]));
-            assert_ne!(
-                cells.locate_hashed(7, &long).id,
-                cells.locate_hashed(7, &longer).id
-            );
+            assert_ne!(id(&long), id(&longer));
         });
     }
 
     #[test]
     fn hashes_differ_from_block_to_block() {
-        check(|one| check(|other| assert_ne!(one.hash(&key(1)), other.hash(&key(1)))));
+        let base = MemoryState::default();
+        check(&base, |one| {
+            check(&base, |other| assert_ne!(one.hash(&key(1)), other.hash(&key(1))));
+        });
     }
 
     #[test]
-    fn threads_agree_on_the_cell_of_a_key() {
-        check(|cells| {
-            std::thread::scope(|scope| {
-                for _ in 0..4 {
-                    scope.spawn(|| (0..1000).for_each(|n| assert_eq!(cells.locate(&key(n)).key, key(n))));
-                }
-            });
-            assert_eq!(cells.arena.iter().count(), 1000);
+    fn a_reader_sees_what_stands_in_front_of_it_and_nothing_else() {
+        let base = MemoryState([(key(1), Value::from("7"))].into());
+        check(&base, |cells| {
+            let mut by = BTreeMap::<TxIndex, Written<'_>>::new();
+            let mut write = |writer, op: Option<Op>| {
+                cells.publish(
+                    writer,
+                    &outcome(op.map(|op| (1, op))),
+                    by.entry(writer).or_default(),
+                )
+            };
+            assert_eq!(read(&cells, 1, 9), text("7"));
+            write(5, Some(plus(3)));
+            write(2, Some(plus(1)));
+            assert_eq!(read(&cells, 1, 2), text("7"));
+            assert_eq!(read(&cells, 1, 3), text("8"));
+            assert_eq!(read(&cells, 1, 6), text("11"));
+            write(4, Some(Op::Put("100".into())));
+            assert_eq!(read(&cells, 1, 4), text("8"));
+            assert_eq!(read(&cells, 1, 6), text("103"));
+            write(3, Some(Op::Delete));
+            assert_eq!(read(&cells, 1, 4), Ok(None));
+            write(4, None);
+            assert_eq!(read(&cells, 1, 6), text("3"));
+        });
+    }
+
+    #[test]
+    fn a_reader_is_blocked_by_the_nearest_estimate_it_needs() {
+        check(&MemoryState::default(), |cells| {
+            let loc = cells.locate(&key(1));
+            [1, 3].iter().for_each(|writer| cells.declare(*writer, loc));
+            let mut written = Written::expected(vec![loc]);
+            assert_eq!(read(&cells, 1, 1), Ok(None));
+            assert_eq!(read(&cells, 1, 5), Err(3));
+            cells.publish(3, &outcome([(1, plus(1))]), &mut written);
+            assert_eq!(read(&cells, 1, 5), Err(1), "an add needs what lies under it");
+            let guess = cells.site(loc).read_word(5, true);
+            assert_eq!(guess, Ok(Ok(U256::from(1))), "a guess does not wait");
+            cells.publish(3, &outcome([(1, Op::Put("1".into()))]), &mut written);
+            assert_eq!(read(&cells, 1, 5), text("1"), "a put does not");
+            loc.track().estimate(3);
+            assert_eq!(read(&cells, 1, 5), Err(3));
+        });
+    }
+
+    #[test]
+    fn an_amount_below_zero_is_an_error_even_if_a_later_add_mends_it() {
+        let base = MemoryState([(key(1), Value::from("7")), (key(2), Value::from("7"))].into());
+        check(&base, |cells| {
+            let range = |n| StateError::Range { key: key(n) };
+            cells.publish(
+                1,
+                &outcome([(1, minus(8)), (2, minus(7))]),
+                &mut Written::default(),
+            );
+            cells.publish(2, &outcome([(1, plus(8)), (2, plus(8))]), &mut Written::default());
+            assert_eq!(cells.site(cells.locate(&key(1))).read_bytes(3), Err(range(1)));
+            assert_eq!(read(&cells, 2, 2), Ok(None));
+            assert_eq!(cells.fold(9), Err((1, range(1))));
+            let loc = cells.locate(&key(2));
+            assert_eq!(cells.site(loc).settled(9), Ok(Some(Some("8".into()))));
+        });
+    }
+
+    #[test]
+    fn many_writers_of_one_key_leave_the_right_sum() {
+        let base = MemoryState([(key(1), Value::from("7"))].into());
+        check(&base, |cells| {
+            for writer in 0..1000 {
+                cells.head.store(writer, Ordering::Relaxed);
+                cells.publish(writer, &outcome([(1, plus(2))]), &mut Written::default());
+                let seen = read(&cells, 1, writer + 1);
+                assert_eq!(seen, text(&(7 + 2 * (writer + 1)).to_string()));
+            }
         });
     }
 
     #[test]
     fn a_run_leaves_versions_only_where_it_wrote() {
-        check(|cells| {
-            let writes = |keys: &[u32]| {
-                keys.iter()
-                    .map(|n| (key(*n), Op::Put(Value::from("x"))))
-                    .collect::<WriteSet>()
-            };
-            let seen = |n| cells.locate(&key(n)).read(9, &EmptyState).unwrap();
-            let mut written: Vec<_> = [1, 2, 5].map(|n| cells.locate(&key(n))).into();
-            written.iter().for_each(|cell| cells.declare(4, cell));
-            assert_eq!([1, 2, 5].map(seen), [4, 4, 4].map(Seen::Blocked));
+        check(&MemoryState::default(), |cells| {
+            let writes = |keys: &[u32]| outcome(keys.iter().map(|n| (*n, Op::Put(Value::from("x")))));
+            let seen = |n: u32| read(&cells, n, 9);
+            let mut written = Written::expected([1, 2, 5].map(|n| cells.locate(&key(n))).into());
+            written.locs.iter().for_each(|loc| cells.declare(4, *loc));
+            assert_eq!([1, 2, 5].map(seen), [4, 4, 4].map(Err));
             cells.publish(4, &writes(&[0, 2, 6]), &mut written);
             // The index opens half way, and knows what was written before and after.
             cells.open_index();
             cells.publish(4, &writes(&[0, 2, 6, 7]), &mut written);
             cells.publish(4, &writes(&[0, 2, 6]), &mut written);
-            let x = || Seen::Value(Some("x".into()));
-            assert_eq!([0, 1, 2, 5, 6].map(seen), [x(), Seen::Base, x(), Seen::Base, x()]);
+            let (x, none) = (|| text("x"), || Ok(None));
+            assert_eq!([0, 1, 2, 5, 6].map(seen), [x(), none(), x(), none(), x()]);
             cells.publish(4, &writes(&[5]), &mut written);
-            assert_eq!(
-                [0, 1, 2, 5, 6].map(seen),
-                [Seen::Base, Seen::Base, Seen::Base, x(), Seen::Base]
-            );
-            cells
-                .commit(4, &writes(&[]), written, &mut |_, _| Ok(()))
-                .unwrap();
-            assert_eq!(seen(5), Seen::Base);
+            assert_eq!([0, 1, 2, 5, 6].map(seen), [none(), none(), none(), x(), none()]);
+            cells.publish(4, &writes(&[]), &mut written);
+            assert_eq!(seen(5), Ok(None));
             let range = KeyRange::prefix(STORE, &[0]).descending();
-            let found: Vec<_> = cells
-                .written_in(&range)
-                .iter()
-                .map(|cell| cell.key.clone())
-                .collect();
+            let found: Vec<_> = cells.written_in(&range).iter().map(|loc| loc.key(None)).collect();
             assert_eq!(found, [7, 6, 5, 2, 0].map(key), "1 was left before");
         });
     }

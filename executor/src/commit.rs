@@ -1,191 +1,233 @@
 //! The head of the block: check, run again if stale, settle, commit. One worker at a time, in block order.
-use crate::attempt::{self, Failure};
-use crate::fold::Fold;
+use crate::attempt;
+use crate::cells::{Cells, Written};
 use crate::parallel::Block;
 use crate::scheduler::{Commit, Head};
-use crate::view::View;
+use crate::view::Window;
 use crate::{BlockInput, ExecError, Job, Outcome, Settle};
-use state::{Deferral, TxIndex, WriteSet};
+use state::TxIndex;
+use std::sync::atomic::Ordering;
 
 /// What the committer holds: everything that depends on order.
 pub(crate) struct Committer<'s, J: Job> {
     settle: &'s mut dyn Settle<J>,
-    /// The values of deferred keys.
-    side: Fold,
     outputs: Vec<J::Output>,
-    /// What each settled transaction changed. If the machinery around fails, this is enough to go on serially: settling
-    /// must not be done twice.
-    log: Vec<(WriteSet, Vec<Deferral>)>,
+    /// What the transaction changed that is settled and not yet wholly committed. With the cells, this is enough to go
+    /// on serially if the machinery around fails: settling must not be done twice.
+    last: Option<Outcome<()>>,
     failed: Option<ExecError>,
 }
 
 /// What is left when the workers have gone home.
 pub(crate) struct Remains<'s, J: Job> {
     pub(crate) settle: &'s mut dyn Settle<J>,
-    pub(crate) side: Fold,
     pub(crate) outputs: Vec<J::Output>,
     pub(crate) failed: Option<ExecError>,
-    pub(crate) log: Vec<(WriteSet, Vec<Deferral>)>,
+    pub(crate) last: Option<Outcome<()>>,
 }
 
 impl<'s, J: Job> Committer<'s, J> {
     pub(crate) fn new(settle: &'s mut dyn Settle<J>, jobs: usize) -> Self {
-        let (outputs, log) = (Vec::with_capacity(jobs), Vec::with_capacity(jobs));
         Self {
             settle,
-            side: Fold::default(),
-            outputs,
-            log,
+            outputs: Vec::with_capacity(jobs),
+            last: None,
             failed: None,
         }
     }
     pub(crate) fn remains(self) -> Remains<'s, J> {
         let Self {
             settle,
-            side,
             outputs,
-            log,
+            last,
             failed,
         } = self;
         Remains {
             settle,
-            side,
             outputs,
             failed,
-            log,
+            last,
         }
     }
 
     /// Commits all that can be committed now.
-    pub(crate) fn drain(&mut self, block: &Block<'_, '_, J>, scratch: &mut J::Scratch) {
-        let mut done = None;
+    pub(crate) fn drain<'w, 'a: 'w>(
+        &mut self,
+        block: &'w Block<'a, '_, J>,
+        window: &'w Window<'a, 'w>,
+        scratch: &mut J::Scratch<'w>,
+    ) {
+        let mut done = Vec::new();
         loop {
-            let head = block.scheduler.advance(done.take());
-            let (Head::Run(index) | Head::Check(index)) = head else {
+            let step = match block.scheduler.advance(&mut done) {
+                Head::Rest => return,
+                Head::Run(index) => self
+                    .head(block, window, scratch, index, false)
+                    .map(|commit| done.push(commit)),
+                Head::Check(mut range) => range.try_for_each(|index| {
+                    done.push(self.head(block, window, scratch, index, true)?);
+                    Ok(())
+                }),
+            };
+            if let Err(error) = step {
+                self.failed = Some(error);
+                block.scheduler.halt();
                 return;
-            };
-            let skip = attempt::skip(self.settle, index, &block.input.jobs[index as usize]);
-            let step = match (skip, head) {
-                (Err(failure), _) => Err(failure.at(index)),
-                (Ok(Some(outcome)), head) => {
-                    // What a worker left of it, if anything, is dropped: `commit` takes its versions back.
-                    block.slots[index as usize].lock().finished = None;
-                    let spared = matches!(head, Head::Run(_));
-                    Ok((
-                        index,
-                        outcome,
-                        Commit {
-                            spared,
-                            ..Commit::default()
-                        },
-                    ))
-                }
-                (Ok(None), Head::Check(_)) => self.check(block, index, scratch),
-                (Ok(None), _) => self
-                    .run(block, index, scratch)
-                    .map(|outcome| (index, outcome, Commit::default())),
-            };
-            let step = step.and_then(|(index, outcome, commit)| {
-                self.commit(block, index, outcome)?;
-                Ok(commit)
-            });
-            match step {
-                Ok(commit) => done = Some(commit),
-                Err(error) => {
-                    self.failed = Some(error);
-                    block.scheduler.halt();
-                    return;
-                }
             }
         }
     }
 
-    /// Validates the run that a worker left; runs again if it read what is not so.
-    #[allow(clippy::type_complexity, reason = "one step of the loop above")]
-    fn check(
-        &self,
-        block: &Block<'_, '_, J>,
+    /// Commits the head, of which there is a run already or not.
+    fn head<'w, 'a: 'w>(
+        &mut self,
+        block: &'w Block<'a, '_, J>,
+        window: &'w Window<'a, 'w>,
+        scratch: &mut J::Scratch<'w>,
         index: TxIndex,
-        scratch: &mut J::Scratch,
-    ) -> Result<(TxIndex, Outcome<J::Output>, Commit), ExecError> {
-        let finished = block.slots[index as usize].lock().finished.take();
-        let finished = finished.expect("an executed transaction has left its run");
-        let now = View::at_head(&block.cells, index, &self.side);
-        if block.faults.skip_validation || finished.reads.holds(&now) {
-            return Ok((
-                index,
-                finished.outcome,
-                Commit {
-                    validated: true,
-                    ..Commit::default()
-                },
-            ));
+        executed: bool,
+    ) -> Result<Commit, ExecError> {
+        let job = &block.input.jobs[index as usize];
+        let skip = attempt::skip(self.settle, index, job).map_err(|f| f.at(index))?;
+        let mut commit = Commit::default();
+        let mut finished = if executed {
+            block.slots[index as usize].lock().finished.take()
+        } else {
+            None
+        };
+        if let Some(outcome) = skip {
+            // What a worker left of it, if anything, is dropped.
+            commit.spared = !executed;
+            self.commit(block, index, outcome, false)?;
+            return Ok(commit);
         }
-        // In this order: a reader that meets an estimate must not find that its writer has executed.
-        block.scheduler.reopen(index);
-        block.slots[index as usize]
-            .lock()
-            .written
-            .iter()
-            .for_each(|cell| cell.estimate(index));
-        let outcome = self.run(block, index, scratch)?;
-        Ok((
-            index,
-            outcome,
-            Commit {
-                validated: true,
-                aborted: true,
-                ..Commit::default()
-            },
-        ))
+        window.at_head(index);
+        if let Some(run) = &finished {
+            commit.validated = true;
+            commit.aborted = !(block.faults.skip_validation || window.confirms(&run.reads));
+            if commit.aborted {
+                finished = None;
+                // In this order: a reader that meets an estimate must not find that its writer has executed.
+                block.scheduler.reopen(index);
+                let slot = block.slots[index as usize].lock();
+                slot.written
+                    .locs
+                    .iter()
+                    .for_each(|loc| loc.track().estimate(index));
+            }
+        }
+        match finished {
+            Some(run) => self.commit(block, index, run.outcome, true)?,
+            None => {
+                let result = attempt::run(job, window, scratch);
+                let cut = window.finish().err();
+                assert!(
+                    cut.is_none(),
+                    "transaction {index} was cut short at the head: {cut:?}"
+                );
+                let outcome = result.map_err(|failure| failure.at(index))?;
+                self.commit(block, index, outcome, false)?;
+            }
+        }
+        Ok(commit)
     }
 
-    /// Runs the head. All in front of it is committed, so that this run cannot be stale.
-    fn run(
-        &self,
-        block: &Block<'_, '_, J>,
-        index: TxIndex,
-        scratch: &mut J::Scratch,
-    ) -> Result<Outcome<J::Output>, ExecError> {
-        let view = View::at_head(&block.cells, index, &self.side);
-        let result = attempt::run(&block.input.jobs[index as usize], &view, scratch);
-        let cut = view.finish().err();
-        assert!(
-            cut.is_none(),
-            "transaction {index} was cut short at the head: {cut:?}"
-        );
-        result.map_err(|failure: Failure| failure.at(index))
-    }
-
-    /// Settles and commits the head.
+    /// Settles and commits the head, whose outcome may have been `published` already.
     fn commit(
         &mut self,
         block: &Block<'_, '_, J>,
         index: TxIndex,
         mut outcome: Outcome<J::Output>,
+        published: bool,
     ) -> Result<(), ExecError> {
-        let BlockInput { base, jobs, deferred } = block.input;
+        let BlockInput { jobs, .. } = block.input;
+        let (shown, keyed) = (outcome.changes.len(), !outcome.writes.is_empty());
         attempt::settle(self.settle, index, &jobs[index as usize], &mut outcome).map_err(|f| f.at(index))?;
+        // Settling may have changed the writes, or taken the changes away.
+        let same = published && !keyed && outcome.writes.is_empty() && outcome.changes.len() == shown;
+        let outcome = self.note(index, outcome, block.faults.break_at);
+        let mut slot = block.slots[index as usize].lock();
+        if !same {
+            block.cells.publish(index, outcome, &mut slot.written);
+        }
+        finish(block.cells, index, outcome)?;
+        self.last = None;
+        Ok(())
+    }
+
+    /// Keeps output and changes of a settled transaction.
+    fn note(
+        &mut self,
+        index: TxIndex,
+        outcome: Outcome<J::Output>,
+        break_at: Option<TxIndex>,
+    ) -> &Outcome<()> {
         let Outcome {
+            changes,
             writes,
-            deferred: late,
+            deferred,
             output,
         } = outcome;
         // Nothing can fail between settling and these two lines.
         self.outputs.push(output);
-        self.log.push((writes, late));
+        let last = self.last.insert(Outcome {
+            changes,
+            writes,
+            deferred,
+            output: (),
+        });
         assert!(
-            block.faults.break_at != Some(index),
+            break_at != Some(index),
             "broken on purpose at transaction {index}"
         );
-
-        let (writes, late) = &self.log[index as usize];
-        let written = std::mem::take(&mut block.slots[index as usize].lock().written);
-        let side = &mut self.side;
-        block
-            .cells
-            .commit(index, writes, written, &mut |key, op| side.write(base, key, op))?;
-        late.iter()
-            .try_for_each(|deferral| side.defer(base, deferred, index, deferral))
+        last
     }
+
+    /// Runs and commits all transactions, one after another: what a single worker does.
+    pub(crate) fn alone<'w, 'a: 'w>(
+        &mut self,
+        input: &'w BlockInput<'w, J>,
+        window: &'w Window<'a, 'w>,
+        scratch: &mut J::Scratch<'w>,
+    ) -> u64 {
+        let mut runs = 0;
+        for (index, job) in (0..).zip(input.jobs) {
+            if let Err(error) = self.one(window, scratch, index, job, &mut runs) {
+                self.failed = Some(error);
+                break;
+            }
+        }
+        runs
+    }
+    fn one<'w, 'a: 'w>(
+        &mut self,
+        window: &'w Window<'a, 'w>,
+        scratch: &mut J::Scratch<'w>,
+        index: TxIndex,
+        job: &'w J,
+        runs: &mut u64,
+    ) -> Result<(), ExecError> {
+        let mut outcome = match attempt::skip(self.settle, index, job).map_err(|f| f.at(index))? {
+            Some(outcome) => outcome,
+            None => {
+                *runs += 1;
+                window.at_head(index);
+                attempt::run(job, window, scratch).map_err(|f| f.at(index))?
+            }
+        };
+        attempt::settle(self.settle, index, job, &mut outcome).map_err(|f| f.at(index))?;
+        let outcome = self.note(index, outcome, None);
+        let cells = window.cells();
+        cells.publish(index, outcome, &mut Written::default());
+        finish(cells, index, outcome)?;
+        self.last = None;
+        Ok(())
+    }
+}
+
+/// The last step of a commit.
+fn finish(cells: &Cells<'_>, index: TxIndex, outcome: &Outcome<()>) -> Result<(), ExecError> {
+    cells.check_adds(index, outcome)?;
+    cells.settle_late(index, outcome)?;
+    cells.head.store(index + 1, Ordering::Release);
+    Ok(())
 }

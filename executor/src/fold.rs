@@ -1,8 +1,8 @@
 //! Settled changes, folded one transaction after another: what `Serial` runs over, and where deferred keys live.
-use crate::{DeferredKeys, ExecError};
+use crate::typed::{Layout, Place, To};
+use crate::{DeferredKeys, ExecError, Outcome};
 use state::{
-    Deferral, Delta, Key, KeyRange, Op, StateError, StateRead, TxIndex, Value, WriteSet, decode_amount,
-    encode_amount,
+    Deferral, Delta, Key, KeyRange, Op, StateError, StateRead, TxIndex, Value, decode_amount, encode_amount,
 };
 use std::collections::BTreeMap;
 
@@ -79,6 +79,43 @@ impl Fold {
         }
         Ok(())
     }
+    /// Sets what stands under `key`.
+    pub(crate) fn set(&mut self, key: Key, value: Option<Value>) {
+        self.0.insert(key, Folded::Value(value));
+    }
+    /// The change of a typed place as one of its key. `now` is the state in front of it.
+    pub(crate) fn as_op(
+        now: &dyn StateRead,
+        layout: Option<&dyn Layout>,
+        place: &Place,
+        to: &To,
+    ) -> Result<(Key, Op), StateError> {
+        let layout = layout.ok_or_else(|| StateError::Storage("typed change without a layout".into()))?;
+        let key = layout.key(place);
+        let op = match to {
+            To::Add(delta) => Op::Add(*delta),
+            To::Set(word) => {
+                let under = match place {
+                    Place::Nonce(_) => now.get(&key)?,
+                    _ => None,
+                };
+                let value = layout.encode(place, *word, under.as_ref())?;
+                value.map_or(Op::Delete, Op::Put)
+            }
+        };
+        Ok((key, op))
+    }
+    /// Makes one change of a typed place.
+    pub(crate) fn change(
+        &mut self,
+        base: &dyn StateRead,
+        layout: Option<&dyn Layout>,
+        place: &Place,
+        to: &To,
+    ) -> Result<(), StateError> {
+        let (key, op) = Self::as_op(&Over(self, base), layout, place, to)?;
+        self.write(base, &key, &op)
+    }
     /// Makes one deferred change of transaction `index`.
     pub(crate) fn defer(
         &mut self,
@@ -111,22 +148,41 @@ impl Fold {
         }
         Ok(())
     }
-    /// Makes all changes of transaction `index`: its own first, then those it deferred.
-    pub(crate) fn absorb(
+    /// Makes all changes of transaction `index`: its own first, in key order, then those it deferred.
+    pub(crate) fn absorb<T>(
         &mut self,
         base: &dyn StateRead,
+        layout: Option<&dyn Layout>,
         keys: &DeferredKeys,
         index: TxIndex,
-        writes: &WriteSet,
-        deferred: &[Deferral],
+        outcome: &Outcome<T>,
     ) -> Result<(), ExecError> {
-        for (key, op) in writes {
+        let mut all = Vec::with_capacity(outcome.changes.len() + outcome.writes.len());
+        for change in &outcome.changes {
+            all.push(Self::as_op(&Over(self, base), layout, &change.place, &change.to)?);
+        }
+        all.extend(outcome.writes.iter().map(|(key, op)| (key.clone(), op.clone())));
+        all.sort_by(|a, b| a.0.cmp(&b.0));
+        for (key, op) in &all {
             self.write(base, key, op)?;
         }
-        deferred.iter().try_for_each(|d| self.defer(base, keys, index, d))
+        outcome
+            .deferred
+            .iter()
+            .try_for_each(|d| self.defer(base, keys, index, d))
     }
     /// The changes as a write set, each resolved to a value or a deletion.
     pub(crate) fn into_writes(self) -> impl Iterator<Item = (Key, Op)> {
         self.0.into_iter().map(|(key, folded)| (key, folded.into_op()))
+    }
+}
+
+/// Changes over state.
+struct Over<'a>(&'a Fold, &'a dyn StateRead);
+
+impl StateRead for Over<'_> {
+    fn get(&self, key: &Key) -> Result<Option<Value>, StateError> {
+        let changed = self.0.get(key).map(Folded::value);
+        changed.map_or_else(|| self.1.get(key), Ok)
     }
 }

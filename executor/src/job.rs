@@ -1,10 +1,14 @@
 //! What an executor is given and what it gives back.
+use crate::typed::{Change, Layout, View};
 use state::{Access, Deferral, Key, StateError, StateScan, StoreId, TxIndex, WriteSet};
 
 /// What one run of a job did.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome<T> {
-    /// Changes to state.
+    /// Changes of typed places, each at most once, and none of them also among `writes`. Who settles the outcome may
+    /// take them all away, and nothing else.
+    pub changes: Vec<Change>,
+    /// Other changes to state.
     pub writes: WriteSet,
     /// Changes to make when the job settles, in block order. Their keys must be [`DeferredKeys`].
     pub deferred: Vec<Deferral>,
@@ -17,15 +21,30 @@ pub struct Outcome<T> {
 pub trait Job: Sync {
     /// What a run yields beside its writes.
     type Output: Send;
-    /// What a worker keeps from job to job to save set-up. It must not carry anything that a result could depend on.
-    type Scratch: Default + Send;
+    /// What a worker keeps from job to job of a block to save set-up. It must not carry anything that a result could
+    /// depend on. `'b` is as long as the worker works on the block, always over the same view.
+    type Scratch<'b>: Default
+    where
+        Self: 'b;
     /// What the job is expected to touch. Orders work, never decides a result.
     fn access(&self) -> &Access;
+    /// Whom jobs run for one after another, as those of one sender do. Orders work, never decides a result.
+    fn lane(&self) -> Option<&[u8]> {
+        None
+    }
+    /// How much work it is, in gas at most. Orders work, never decides a result.
+    fn weight(&self) -> u64 {
+        100_000
+    }
+    /// Which keys are typed places: the same for all jobs of a block.
+    fn layout(&self) -> Option<&dyn Layout> {
+        None
+    }
     /// Runs once against `view`.
-    fn run(
-        &self,
-        view: &dyn StateScan,
-        scratch: &mut Self::Scratch,
+    fn run<'b>(
+        &'b self,
+        view: &'b dyn View,
+        scratch: &mut Self::Scratch<'b>,
     ) -> Result<Outcome<Self::Output>, StateError>;
 }
 
@@ -82,6 +101,13 @@ pub struct BlockInput<'a, J> {
     pub jobs: &'a [J],
     /// The keys that settle late.
     pub deferred: &'a DeferredKeys,
+}
+
+impl<'a, J: Job> BlockInput<'a, J> {
+    /// Which keys are typed places.
+    pub(crate) fn layout(&self) -> Option<&'a dyn Layout> {
+        self.jobs.first().and_then(Job::layout)
+    }
 }
 
 impl<J> std::fmt::Debug for BlockInput<'_, J> {

@@ -4,12 +4,15 @@
 //! [`Serial`] is the definition of the right answer; [`Parallel`] gets there sooner (its essay is in `parallel.rs`).
 
 mod job;
+mod typed;
 mod executor;
 mod serial;
 mod fold;
 mod scan;
 mod attempt;
 mod parallel;
+mod table;
+mod track;
 mod cell;
 mod cells;
 mod view;
@@ -24,5 +27,6 @@ pub use executor::{AnyExecutor, Executor, UnknownExecutor};
 pub use job::{BlockInput, DeferredKeys, ExecError, Executed, Job, Outcome, Settle, Stats};
 #[doc(hidden)]
 pub use parallel::Faults;
-pub use parallel::Parallel;
+pub use parallel::{Folded, Parallel};
 pub use serial::Serial;
+pub use typed::{Account, Change, Layout, Payer, Place, Plain, To, View};

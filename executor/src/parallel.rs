@@ -34,20 +34,20 @@
 //!
 //! *Failures.* An error or a panic ahead of the head may come from values that never were: the run is dropped and the
 //! head decides. At the head both are real. If this machinery itself fails, the block is finished by `serial.rs` from
-//! the committer's log, and `Stats::fallbacks` says so.
-use crate::cell::Cell;
-use crate::cells::{Arena, Cells};
+//! what the cells say is committed, and `Stats::fallbacks` says so.
+use crate::cell::Site;
+use crate::cells::{Cells, Store, Written};
 use crate::commit::{Committer, Remains};
 use crate::fold::Fold;
 use crate::plan::Plan;
 use crate::reads::ReadSet;
 use crate::scheduler::{Report, Scheduler, Task};
-use crate::view::View;
+use crate::view::Window;
 use crate::{
     BlockInput, ExecError, Executed, Executor, Job, Outcome, Serial, Settle, Stats, attempt, serial,
 };
 use parking_lot::Mutex;
-use state::TxIndex;
+use state::{Op, TxIndex, WriteSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -59,13 +59,24 @@ const STACK: usize = 8 << 20;
 
 /// Runs a block's jobs on several threads. Its threads live as long as it does, and sleep between blocks. Clones share
 /// them; two blocks at a time get in each other's way but both finish.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Parallel {
     workers: usize,
     /// One thread less than there are workers: the caller's is the last. `None` where none are needed, or the system
     /// gave none.
     pool: Option<Arc<rayon::ThreadPool>>,
+    /// The last block's memory.
+    spare: Spare,
     faults: Option<Faults>,
+}
+
+impl std::fmt::Debug for Parallel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parallel")
+            .field("workers", &self.workers)
+            .field("faults", &self.faults)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Ways to break or bend the executor, for tests of the tests.
@@ -95,6 +106,7 @@ impl Parallel {
         Self {
             workers,
             pool: pool.and_then(Result::ok).map(Arc::new),
+            spare: Arc::default(),
             faults: None,
         }
     }
@@ -116,60 +128,161 @@ impl Executor for Parallel {
         input: &BlockInput<'_, J>,
         settle: &mut dyn Settle<J>,
     ) -> Result<Executed<J::Output>, ExecError> {
-        if self.faults.is_none() && (self.workers == 1 || input.jobs.len() < 2) {
-            return Serial.execute(input, settle);
+        self.execute_typed(input, settle)?.into_executed(input)
+    }
+}
+
+/// What a block's jobs did, with its changes still as typed values.
+pub struct Folded<T> {
+    /// One output a job, in order.
+    pub outputs: Vec<T>,
+    /// How the work went.
+    pub stats: Stats,
+    changes: Changes,
+}
+
+enum Changes {
+    Writes(WriteSet),
+    Cells(Borrowed, Fold),
+}
+
+/// Where cells wait for the next block, for their memory.
+type Spare = Arc<Mutex<Option<Store>>>;
+
+/// Cells that go back there.
+struct Borrowed(Option<Store>, Spare);
+
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        if let Some(store) = self.0.take() {
+            *self.1.lock() = Some(store);
         }
-        let committer = Mutex::new(Committer::new(settle, input.jobs.len()));
-        let arena = Arena::default();
-        let run = catch_unwind(AssertUnwindSafe(|| self.run(input, &arena, &committer)));
-        let Remains {
-            settle,
-            side,
-            outputs,
-            log,
-            failed,
-        } = committer.into_inner().remains();
-        if let Some(error) = failed {
-            return Err(error);
-        }
-        match run {
-            Ok(Some(stats)) if outputs.len() == input.jobs.len() => {
-                let settled = arena
-                    .iter()
-                    .filter_map(|cell| Some((cell.key.clone(), cell.settled()?)));
-                Ok(Executed {
-                    outputs,
-                    writes: settled.chain(side.into_writes()).collect(),
-                    stats,
-                })
-            }
-            _ => {
-                let mut fold = Fold::default();
-                for (index, (writes, deferred)) in (0..).zip(&log) {
-                    fold.absorb(&input.base, input.deferred, index, writes, deferred)?;
+    }
+}
+
+impl<T> std::fmt::Debug for Folded<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Folded")
+            .field("stats", &self.stats)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T> Folded<T> {
+    /// The same with the changes written out as stored. `input` is what was executed.
+    pub fn into_executed<J: Job<Output = T>>(
+        self,
+        input: &BlockInput<'_, J>,
+    ) -> Result<Executed<T>, ExecError> {
+        let writes = match self.changes {
+            Changes::Writes(writes) => writes,
+            Changes::Cells(cells, side) => {
+                let layout = input.layout();
+                let mut writes = Vec::new();
+                for loc in cells.0.iter().flat_map(Store::each) {
+                    let base = &input.base;
+                    let site = Site { loc, base, layout };
+                    if let Some(value) = site.settled(TxIndex::MAX)? {
+                        writes.push((loc.key(layout), value.map_or(Op::Delete, Op::Put)));
+                    }
                 }
-                let stats = Stats {
-                    executions: log.len() as u64,
-                    fallbacks: 1,
-                    ..Stats::default()
-                };
-                serial::resume(input, settle, fold, outputs, stats)
+                writes.into_iter().chain(side.into_writes()).collect()
             }
+        };
+        Ok(Executed {
+            outputs: self.outputs,
+            writes,
+            stats: self.stats,
+        })
+    }
+}
+
+impl<T> From<Executed<T>> for Folded<T> {
+    fn from(done: Executed<T>) -> Self {
+        Self {
+            outputs: done.outputs,
+            stats: done.stats,
+            changes: Changes::Writes(done.writes),
         }
     }
 }
 
 impl Parallel {
-    /// Runs the block; `None` where the machinery failed.
-    fn run<'a, J: Job>(
+    /// Runs the jobs of `input`, calling `settle` once a job in block order.
+    pub fn execute_typed<J: Job>(
         &self,
-        input: &'a BlockInput<'a, J>,
-        arena: &'a Arena,
+        input: &BlockInput<'_, J>,
+        settle: &mut dyn Settle<J>,
+    ) -> Result<Folded<J::Output>, ExecError> {
+        let jobs = input.jobs.len();
+        if jobs == 0 {
+            return Ok(Serial.execute(input, settle)?.into());
+        }
+        let committer = Mutex::new(Committer::new(settle, jobs));
+        let mut store = self.spare.lock().take().unwrap_or_else(|| Store::new(jobs));
+        store.clear(jobs);
+        let cells = Cells::new(&store, input.base, input.layout(), input.deferred);
+        let run = catch_unwind(AssertUnwindSafe(|| {
+            if self.faults.is_none() && (self.workers == 1 || jobs < 2) {
+                let window = Window::new(&cells);
+                let mut scratch = J::Scratch::default();
+                let executions = committer.lock().alone(input, &window, &mut scratch);
+                Some(Stats {
+                    executions,
+                    ..Stats::default()
+                })
+            } else {
+                self.run(input, &cells, &committer)
+            }
+        }));
+        let Remains {
+            settle,
+            outputs,
+            last,
+            failed,
+        } = committer.into_inner().remains();
+        let end = TxIndex::try_from(outputs.len()).expect("transactions are counted in u32");
+        if failed.is_some() || matches!(run, Ok(Some(_))) {
+            // What only the sum of adds shows comes to light here; it may come before what stopped the block.
+            cells.fold(end).map_err(|(_, error)| ExecError::State(error))?;
+        }
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        match run {
+            Ok(Some(stats)) if outputs.len() == jobs => {
+                let side = std::mem::take(&mut *cells.side.lock());
+                drop(cells);
+                Ok(Folded {
+                    outputs,
+                    stats,
+                    changes: Changes::Cells(Borrowed(Some(store), self.spare.clone()), side),
+                })
+            }
+            _ => {
+                let mut fold = cells.committed(end - TxIndex::from(last.is_some()))?;
+                if let Some(outcome) = &last {
+                    fold.absorb(&input.base, input.layout(), input.deferred, end - 1, outcome)?;
+                }
+                let stats = Stats {
+                    executions: u64::from(end),
+                    fallbacks: 1,
+                    ..Stats::default()
+                };
+                Ok(serial::resume(input, settle, fold, outputs, stats)?.into())
+            }
+        }
+    }
+
+    /// Runs the block; `None` where the machinery failed.
+    fn run<J: Job>(
+        &self,
+        input: &BlockInput<'_, J>,
+        cells: &Cells<'_>,
         committer: &Mutex<Committer<'_, J>>,
     ) -> Option<Stats> {
         let workers = self.workers.min(input.jobs.len());
-        let cells = Cells::new(arena, input.base, input.deferred, workers);
-        let mut plan = Plan::new(input, &cells);
+        let mut plan = Plan::new(input, cells);
         let faults = self.faults.unwrap_or(Faults {
             skip_validation: false,
             shuffle: None,
@@ -178,9 +291,9 @@ impl Parallel {
         let slots = plan
             .expected
             .drain(..)
-            .map(|written| {
+            .map(|locs| {
                 Mutex::new(Slot {
-                    written,
+                    written: Written::expected(locs),
                     finished: None,
                 })
             })
@@ -216,7 +329,7 @@ impl Parallel {
 /// A block while it runs.
 pub(crate) struct Block<'a, 'i, J: Job> {
     pub(crate) input: &'i BlockInput<'i, J>,
-    pub(crate) cells: Cells<'a>,
+    pub(crate) cells: &'i Cells<'a>,
     pub(crate) slots: Vec<Mutex<Slot<'a, J::Output>>>,
     pub(crate) scheduler: Scheduler,
     pub(crate) faults: Faults,
@@ -224,10 +337,10 @@ pub(crate) struct Block<'a, 'i, J: Job> {
 
 /// What belongs to whoever runs or commits a transaction. The scheduler sees to it that this is one at a time.
 pub(crate) struct Slot<'a, T> {
-    /// The cells that hold a version of it, in key order.
-    pub(crate) written: Vec<&'a Cell>,
+    /// The locations that hold a version of it.
+    pub(crate) written: Written<'a>,
     /// The run that waits to be committed.
-    pub(crate) finished: Option<Finished<'a, T>>,
+    pub(crate) finished: Option<Box<Finished<'a, T>>>,
 }
 
 /// A run ahead of the head.
@@ -236,28 +349,30 @@ pub(crate) struct Finished<'a, T> {
     pub(crate) reads: ReadSet<'a>,
 }
 
-impl<J: Job> Block<'_, '_, J> {
+impl<'a, J: Job> Block<'a, '_, J> {
     /// A worker's life.
     fn work(&self, committer: &Mutex<Committer<'_, J>>) {
+        let window = Window::new(self.cells);
         let mut scratch = J::Scratch::default();
-        let mut report = Report::Nothing;
+        let mut reports = Vec::new();
         loop {
-            report = match self.scheduler.next(&report) {
+            match self.scheduler.next(&mut reports) {
                 Task::Done => return,
-                Task::Run(index) => self.run(index, &mut scratch),
-                Task::Commit => {
-                    committer.lock().drain(self, &mut scratch);
-                    Report::Nothing
+                Task::Run(range) => {
+                    for index in range {
+                        reports.push(self.run(index, &window, &mut scratch));
+                    }
                 }
-            };
+                Task::Commit => committer.lock().drain(self, &window, &mut scratch),
+            }
         }
     }
     /// Runs transaction `index` ahead of the head.
-    fn run(&self, index: TxIndex, scratch: &mut J::Scratch) -> Report {
-        let view = View::ahead(&self.cells, index);
-        let result = attempt::run(&self.input.jobs[index as usize], &view, scratch);
+    fn run<'w>(&'w self, index: TxIndex, window: &'w Window<'a, 'w>, scratch: &mut J::Scratch<'w>) -> Report {
+        window.ahead(index);
+        let result = attempt::run(&self.input.jobs[index as usize], window, scratch);
         // First of all: a job that hid the view's refusal may have returned anything.
-        let reads = match view.finish() {
+        let reads = match window.finish() {
             Ok(reads) => reads,
             Err(cut) => return Report::Cut(index, cut),
         };
@@ -265,8 +380,8 @@ impl<J: Job> Block<'_, '_, J> {
             return Report::Failed(index);
         };
         let mut slot = self.slots[index as usize].lock();
-        self.cells.publish(index, &outcome.writes, &mut slot.written);
-        slot.finished = Some(Finished { outcome, reads });
+        self.cells.publish(index, &outcome, &mut slot.written);
+        slot.finished = Some(Box::new(Finished { outcome, reads }));
         Report::Executed(index)
     }
 }

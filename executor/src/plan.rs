@@ -1,5 +1,5 @@
 //! Which transaction had better wait for which, by what they declare. A wrong declaration costs time, nothing else.
-use crate::cell::Cell;
+use crate::cell::Loc;
 use crate::cells::Cells;
 use crate::{BlockInput, Job};
 use smallvec::SmallVec;
@@ -24,8 +24,10 @@ pub(crate) struct Plan<'a> {
     pub(crate) followers: Vec<Indexes>,
     /// Whether it reads deferred keys, and so can run at the head only.
     pub(crate) head_only: Vec<bool>,
-    /// The cells where its writes are expected, in key order.
-    pub(crate) expected: Vec<Vec<&'a Cell>>,
+    /// How much work it is, in gas at most.
+    pub(crate) weights: Vec<u64>,
+    /// The locations where its writes are expected.
+    pub(crate) expected: Vec<Vec<Loc<'a>>>,
 }
 
 impl<'a> Plan<'a> {
@@ -37,13 +39,21 @@ impl<'a> Plan<'a> {
         }
         let mut sweep = Sweep {
             cells,
-            last: Vec::new(),
+            last: BTreeMap::new(),
+            lanes: Lanes::new(input.jobs.len()),
             ordered: ranged.then(Ordered::default),
         };
         let mut plan = Self::default();
         for (index, job) in (0..).zip(input.jobs) {
             let access = job.access();
-            let (mut blockers, expected) = sweep.step(index, access);
+            let (mut blockers, expected) = if nothing(access) {
+                Default::default()
+            } else {
+                sweep.step(index, access)
+            };
+            if let Some(lane) = job.lane() {
+                blockers.extend(sweep.lanes.next(cells.hash(&lane), index));
+            }
             blockers.sort_unstable();
             blockers.dedup();
             plan.blockers
@@ -56,37 +66,62 @@ impl<'a> Plan<'a> {
                 access.reads.iter().any(|key| cells.deferred.contains(key))
                     || access.ranges.iter().any(|range| cells.deferred.meets(range)),
             );
+            plan.weights.push(job.weight());
             plan.expected.push(expected);
         }
         plan
     }
 }
 
+fn nothing(access: &Access) -> bool {
+    let Access {
+        reads,
+        writes,
+        adds,
+        ranges,
+        ..
+    } = access;
+    reads.is_empty() && writes.is_empty() && adds.is_empty() && ranges.is_empty()
+}
+
+/// The last of each lane, by hash alone: lanes that share one wait for each other in vain, and that is all.
+struct Lanes(Vec<(u32, TxIndex)>);
+
+impl Lanes {
+    fn new(jobs: usize) -> Self {
+        Self(vec![(0, TxIndex::MAX); (jobs * 2).next_power_of_two()])
+    }
+    /// Who came before `index` in its lane.
+    fn next(&mut self, hash: u64, index: TxIndex) -> Option<TxIndex> {
+        let at = hash as usize & (self.0.len() - 1);
+        let tag = (hash >> 32) as u32;
+        let (before, last) = std::mem::replace(&mut self.0[at], (tag, index));
+        (before == tag && last != TxIndex::MAX).then_some(last)
+    }
+}
+
 struct Sweep<'a, 'j, 's> {
     cells: &'s Cells<'a>,
-    /// By cell: the last to replace its value, and the last to add to it.
-    last: Vec<[Option<TxIndex>; 2]>,
+    /// By location: the last to replace its value, and the last to add to it.
+    last: BTreeMap<(u8, u32), [Option<TxIndex>; 2]>,
+    lanes: Lanes,
     /// Where some transaction declares a range.
     ordered: Option<Ordered<'j>>,
 }
 
 impl<'a, 'j> Sweep<'a, 'j, '_> {
-    fn last(&mut self, cell: &Cell) -> &mut [Option<TxIndex>; 2] {
-        let at = cell.id as usize;
-        if at >= self.last.len() {
-            self.last.resize(at + 1, [None; 2]);
-        }
-        &mut self.last[at]
+    fn last(&mut self, loc: &Loc<'_>) -> &mut [Option<TxIndex>; 2] {
+        self.last.entry(loc.id()).or_default()
     }
     /// Gives the last declared writers of what `index` reads or replaces (adds need nobody's result), and the cells where
     /// it is expected to write, which it marks.
-    fn step(&mut self, index: TxIndex, access: &'j Access) -> (Indexes, Vec<&'a Cell>) {
+    fn step(&mut self, index: TxIndex, access: &'j Access) -> (Indexes, Vec<Loc<'a>>) {
         let mut blockers = Indexes::new();
-        let mut written: SmallVec<[(&'j Key, &'a Cell, usize); 8]> = SmallVec::new();
+        let mut written: SmallVec<[(&'j Key, Loc<'a>, usize); 8]> = SmallVec::new();
         let reads = access.reads.iter().map(|key| (key, false));
         for (key, writes) in reads.chain(access.writes.iter().map(|key| (key, true))) {
             let cell = self.cells.locate(key);
-            blockers.extend(self.last(cell).iter().flatten().copied());
+            blockers.extend(self.last(&cell).iter().flatten().copied());
             if let Some(ordered) = &self.ordered {
                 ordered.around(key, &mut blockers);
             }
@@ -95,7 +130,7 @@ impl<'a, 'j> Sweep<'a, 'j, '_> {
             }
         }
         written.extend(access.adds.iter().map(|key| (key, self.cells.locate(key), 1)));
-        written.retain(|(_, cell, _)| !cell.deferred);
+        written.retain(|(_, cell, _)| !cell.deferred());
         for (_, cell, kind) in &written {
             self.last(cell)[*kind] = Some(index);
         }
@@ -110,9 +145,9 @@ impl<'a, 'j> Sweep<'a, 'j, '_> {
             access.ranges.iter().for_each(|range| ordered.range(index, range));
         }
         let mut expected: Vec<_> = written.iter().map(|(_, cell, _)| *cell).collect();
-        expected.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-        expected.dedup_by(|a, b| a.id == b.id);
-        expected.iter().for_each(|cell| self.cells.declare(index, cell));
+        expected.sort_unstable_by_key(Loc::id);
+        expected.dedup_by_key(|loc| loc.id());
+        expected.iter().for_each(|loc| self.cells.declare(index, *loc));
         (blockers, expected)
     }
 }
@@ -198,25 +233,21 @@ impl<'j> Ordered<'j> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cells::Arena;
-    use crate::{DeferredKeys, Outcome};
-    use state::{EmptyState, StateError, StateScan};
+    use crate::cells::Store;
+    use crate::{DeferredKeys, Outcome, View};
+    use state::{EmptyState, StateError};
 
     const STORE: StoreId = StoreId::new("t");
 
     struct Declared(Access);
     impl Job for Declared {
         type Output = ();
-        type Scratch = ();
+        type Scratch<'b> = ();
         fn access(&self) -> &Access {
             &self.0
         }
-        fn run(&self, _: &dyn StateScan, (): &mut ()) -> Result<Outcome<()>, StateError> {
-            Ok(Outcome {
-                writes: state::WriteSet::new(),
-                deferred: Vec::new(),
-                output: (),
-            })
+        fn run<'b>(&'b self, _: &'b dyn View, (): &mut ()) -> Result<Outcome<()>, StateError> {
+            Ok(Outcome::default())
         }
     }
 
@@ -250,14 +281,14 @@ mod tests {
     /// Who waits on whom.
     fn check(lists: &[&str], want: &[(TxIndex, TxIndex)]) {
         let jobs: Vec<_> = lists.iter().map(|list| access(list)).collect();
-        let (arena, deferred) = (
-            Arena::default(),
+        let (store, deferred) = (
+            Store::new(1),
             DeferredKeys {
                 keys: vec![key("fee")],
                 prefixes: Vec::new(),
             },
         );
-        let cells = Cells::new(&arena, &EmptyState, &deferred, 1);
+        let cells = Cells::new(&store, &EmptyState, None, &deferred);
         let plan = Plan::new(
             &BlockInput {
                 base: &EmptyState,

@@ -1,22 +1,53 @@
 //! What a run has read: its repeatable memory while it runs, and what must still be true when it is committed.
-use crate::cell::Cell;
-use crate::view::View;
+use crate::cell::{AccountCell, Loc, SlotCell};
 use hashbrown::HashTable;
-use state::{Control, Key, KeyRange, StateScan, Value};
+use state::{Control, Key, KeyRange, StateError, StateScan, Value};
 use std::cmp::Ordering;
+use types::{B256, U256};
 
 /// What a run has read.
 #[derive(Debug, Default)]
 pub(crate) struct ReadSet<'a> {
+    pub(crate) accounts: Vec<AccountRead<'a>>,
+    pub(crate) slots: Vec<SlotRead<'a>>,
     points: Vec<Point<'a>>,
     /// Places in `points`, by key.
     by_key: HashTable<u32>,
     ranges: Vec<Span>,
 }
 
+/// What was read of an account.
+#[derive(Debug)]
+pub(crate) struct AccountRead<'a> {
+    pub(crate) at: &'a AccountCell,
+    pub(crate) nonce: Option<u64>,
+    pub(crate) funds: Funds,
+    pub(crate) code: B256,
+}
+
+/// What was read of a balance.
+#[derive(Debug)]
+pub(crate) enum Funds {
+    /// Nothing.
+    Unread,
+    /// This is it.
+    Exact(U256),
+    /// It is not less.
+    Least(U256),
+}
+
+/// What was read of a slot.
+#[derive(Debug)]
+pub(crate) struct SlotRead<'a> {
+    pub(crate) at: &'a SlotCell,
+    pub(crate) seen: U256,
+}
+
 #[derive(Debug)]
 struct Point<'a> {
-    cell: &'a Cell,
+    hash: u64,
+    key: Key,
+    loc: Loc<'a>,
     seen: Option<Value>,
 }
 
@@ -78,16 +109,17 @@ impl<'a> ReadSet<'a> {
     fn find(&self, hash: u64, key: &Key) -> Option<&Point<'a>> {
         let at = self
             .by_key
-            .find(hash, |at| self.points[*at as usize].cell.key == *key)?;
+            .find(hash, |at| self.points[*at as usize].key == *key)?;
         Some(&self.points[*at as usize])
     }
     /// Notes a point read that `recall` knew nothing of.
-    pub(crate) fn point(&mut self, cell: &'a Cell, seen: Option<Value>) {
+    pub(crate) fn point(&mut self, hash: u64, key: &Key, loc: Loc<'a>, seen: Option<Value>) {
         let at = u32::try_from(self.points.len()).expect("gas bounds a run's reads far below 2^32");
-        self.points.push(Point { cell, seen });
+        let key = key.clone();
+        self.points.push(Point { hash, key, loc, seen });
         let points = &self.points;
         self.by_key
-            .insert_unique(cell.hash, at, |at| points[*at as usize].cell.hash);
+            .insert_unique(hash, at, |at| points[*at as usize].hash);
     }
     /// Begins a range read.
     pub(crate) fn open(&mut self, range: &KeyRange) -> usize {
@@ -108,20 +140,28 @@ impl<'a> ReadSet<'a> {
     pub(crate) fn close(&mut self, span: usize, whole: bool) -> bool {
         self.ranges[span].whole = whole;
         let this = &self.ranges[span];
-        let points = self
-            .points
-            .iter()
-            .filter(|p| p.seen.is_some())
-            .map(|p| &p.cell.key);
+        let points = self.points.iter().filter(|p| p.seen.is_some()).map(|p| &p.key);
         let others = self.ranges.iter().enumerate().filter(|(at, _)| *at != span);
         let scanned = others.flat_map(|(_, other)| other.seen.iter().map(|(key, _)| key));
         !points.chain(scanned).any(|key| this.recall(key) == Some(None))
     }
-    /// Whether all that was read is what `view`, at the head, shows.
-    pub(crate) fn holds(&self, view: &View<'a, '_>) -> bool {
+    /// Whether what was read by key is what there is now: in locations as `value` says, in ranges as `now` shows.
+    pub(crate) fn hold(
+        &self,
+        value: impl Fn(Loc<'a>) -> Result<Option<Value>, StateError>,
+        now: &dyn StateScan,
+    ) -> bool {
         self.points
             .iter()
-            .all(|p| view.value(p.cell).is_ok_and(|value| value == p.seen))
-            && self.ranges.iter().all(|span| span.holds(view))
+            .all(|p| value(p.loc).is_ok_and(|value| value == p.seen))
+            && self.ranges.iter().all(|span| span.holds(now))
+    }
+    /// Forgets everything, and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.accounts.clear();
+        self.slots.clear();
+        self.points.clear();
+        self.by_key.clear();
+        self.ranges.clear();
     }
 }

@@ -7,9 +7,16 @@ use smallvec::SmallVec;
 use state::TxIndex;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::ops::Range;
 
 /// How far behind the head a worker may run, in transactions a worker: further ahead a guess is seldom right.
-const WINDOW_A_WORKER: u32 = 16;
+const WINDOW_A_WORKER: u32 = 64;
+/// How much work a worker takes at a time, in gas, if it is many transactions: so much takes longer than taking it.
+const BATCH_WEIGHT: u64 = 500_000;
+/// Transactions that a worker takes at a time at most.
+const BATCH: u32 = 32;
+/// Transactions that are committed before the others are told.
+const COMMITS: u32 = 32;
 /// After how many commits the window is looked at: enough to tell 5 % from 30 %.
 const PERIOD: u32 = 32;
 /// After how many calm periods a window narrower than the workers are many widens again: each try costs up to a period
@@ -46,8 +53,6 @@ enum Phase {
 /// What a worker tells after a task.
 #[derive(Debug)]
 pub(crate) enum Report {
-    /// Nothing: it comes from the start or from committing.
-    Nothing,
     /// The run is done and its writes are published.
     Executed(TxIndex),
     /// The run was cut short.
@@ -59,8 +64,8 @@ pub(crate) enum Report {
 /// What a worker is to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Task {
-    /// Run this one ahead of the head.
-    Run(TxIndex),
+    /// Run these, one after another, ahead of the head.
+    Run(Range<TxIndex>),
     /// Commit from the head on. Nobody else does until [`Head::Rest`] is answered.
     Commit,
     /// Go home.
@@ -70,8 +75,8 @@ pub(crate) enum Task {
 /// What the committer is to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Head {
-    /// Validate the run that there is.
-    Check(TxIndex),
+    /// Validate the runs that there are, one after another.
+    Check(Range<TxIndex>),
     /// Run it now.
     Run(TxIndex),
     /// Stop committing: a worker runs the head, or there is none.
@@ -103,6 +108,7 @@ struct State {
     blockers: Vec<u32>,
     followers: Vec<Indexes>,
     head_only: Vec<bool>,
+    weights: Vec<u64>,
     /// Who is parked on a transaction, and whether until it is committed rather than executed.
     parked: Vec<SmallVec<[(TxIndex, bool); 2]>>,
     cuts: Vec<u8>,
@@ -162,6 +168,7 @@ impl Scheduler {
             blockers: std::mem::take(&mut plan.blockers),
             followers: std::mem::take(&mut plan.followers),
             head_only: std::mem::take(&mut plan.head_only),
+            weights: std::mem::take(&mut plan.weights),
             parked: vec![SmallVec::new(); len],
             cuts: vec![0; len],
             ready: BinaryHeap::new(),
@@ -185,17 +192,17 @@ impl Scheduler {
             wake: Condvar::new(),
         }
     }
-    /// Takes a report and gives the next task; sleeps until there is one.
-    pub(crate) fn next(&self, report: &Report) -> Task {
+    /// Takes reports and gives the next task; sleeps until there is one.
+    pub(crate) fn next(&self, reports: &mut Vec<Report>) -> Task {
         let mut state = self.state.lock();
-        state.take(report);
+        reports.drain(..).for_each(|report| state.take(&report));
         loop {
             if state.over() {
                 self.wake.notify_all();
                 return Task::Done;
             }
             if let Some(task) = state.pick() {
-                self.wake_one(&state);
+                self.wake_one(&mut state);
                 return task;
             }
             state.asleep += 1;
@@ -203,17 +210,19 @@ impl Scheduler {
             state.asleep -= 1;
         }
     }
-    /// Notes a commit, if there was one, and says what to do with the head. For the committer.
-    pub(crate) fn advance(&self, commit: Option<Commit>) -> Head {
+    /// Notes commits and says what to do with the head. For the committer.
+    pub(crate) fn advance(&self, commits: &mut Vec<Commit>) -> Head {
         let mut state = self.state.lock();
-        if let Some(commit) = commit {
-            state.commit(commit);
-        }
+        commits.drain(..).for_each(|commit| state.commit(commit));
         let head = state.head;
         let next = match state.phases.get(head as usize) {
             _ if state.over() => Head::Rest,
             None | Some(Phase::Running) => Head::Rest,
-            Some(Phase::Executed) => Head::Check(head),
+            Some(Phase::Executed) => {
+                let ahead = state.phases[head as usize..].iter().take(COMMITS as usize);
+                let count = ahead.take_while(|phase| **phase == Phase::Executed).count();
+                Head::Check(head..head + u32::try_from(count).expect("at most 32"))
+            }
             Some(_) => {
                 state.run(head);
                 Head::Run(head)
@@ -225,7 +234,7 @@ impl Scheduler {
         if state.over() {
             self.wake.notify_all();
         } else {
-            self.wake_one(&state);
+            self.wake_one(&mut state);
         }
         next
     }
@@ -243,7 +252,7 @@ impl Scheduler {
         self.state.lock().stats
     }
     /// Whoever sees more work than its own wakes one other, who does the same.
-    fn wake_one(&self, state: &State) {
+    fn wake_one(&self, state: &mut State) {
         if state.asleep > 0 && state.more() {
             self.wake.notify_one();
         }
@@ -261,9 +270,15 @@ impl State {
     fn can_commit(&self) -> bool {
         !self.committing && self.phases[self.head as usize] != Phase::Running
     }
-    fn more(&self) -> bool {
+    fn more(&mut self) -> bool {
+        while let Some(Reverse(index)) = self.ready.peek() {
+            if self.phases[*index as usize] == Phase::Ready {
+                return true;
+            }
+            self.ready.pop();
+        }
         let fresh = |i: TxIndex| self.phases[i as usize] == Phase::Fresh;
-        !self.ready.is_empty() || self.can_commit() || (self.cursor.max(self.head)..self.limit()).any(fresh)
+        self.can_commit() || (self.cursor.max(self.head)..self.limit()).any(fresh)
     }
     fn run(&mut self, index: TxIndex) {
         self.phases[index as usize] = Phase::Running;
@@ -271,7 +286,6 @@ impl State {
     }
     fn take(&mut self, report: &Report) {
         match *report {
-            Report::Nothing => {}
             Report::Executed(index) => {
                 self.phases[index as usize] = Phase::Executed;
                 self.release(index, false);
@@ -341,7 +355,7 @@ impl State {
         while let Some(Reverse(index)) = self.ready.pop() {
             if self.phases[index as usize] == Phase::Ready {
                 self.run(index);
-                return Some(Task::Run(index));
+                return Some(Task::Run(index..index + 1));
             }
         }
         self.cursor = self.cursor.max(self.head);
@@ -349,10 +363,25 @@ impl State {
             let index = self.cursor;
             self.cursor += 1;
             if self.begin(index) {
-                return Some(Task::Run(index));
+                return Some(Task::Run(index..self.batch(index)));
             }
         }
         None
+    }
+    /// Takes more of what is fresh behind `first`, if it is little work; gives the end.
+    fn batch(&mut self, first: TxIndex) -> TxIndex {
+        let mut weight = self.weights[first as usize];
+        // As long as there is enough for the others.
+        let share = (self.limit() - first) / self.window.workers;
+        let end = first + share.clamp(1, BATCH);
+        while self.cursor < end {
+            weight = weight.saturating_add(self.weights[self.cursor as usize]);
+            if weight > BATCH_WEIGHT || !self.begin(self.cursor) {
+                break;
+            }
+            self.cursor += 1;
+        }
+        self.cursor
     }
     /// Runs a fresh transaction, unless it has to wait.
     fn begin(&mut self, index: TxIndex) -> bool {
@@ -381,7 +410,10 @@ impl State {
             }
         }
         let open = |i: &TxIndex| matches!(self.phases[*i as usize], Phase::Fresh | Phase::Ready);
-        let mut tasks: Vec<Task> = (self.head..self.limit()).filter(open).map(Task::Run).collect();
+        let mut tasks: Vec<Task> = (self.head..self.limit())
+            .filter(open)
+            .map(|i| Task::Run(i..i + 1))
+            .collect();
         if self.can_commit() {
             tasks.push(Task::Commit);
         }
@@ -392,8 +424,8 @@ impl State {
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         let at = (mixed ^ (mixed >> 31)) % u64::try_from(tasks.len().max(1)).ok()?;
         let task = (!tasks.is_empty()).then(|| tasks.swap_remove(at as usize))?;
-        match task {
-            Task::Run(index) => self.run(index),
+        match &task {
+            Task::Run(range) => self.run(range.start),
             Task::Commit => self.committing = true,
             Task::Done => {}
         }
@@ -412,6 +444,7 @@ mod tests {
             blockers: vec![0; len],
             followers: followers.iter().map(|list| Indexes::from_slice(list)).collect(),
             head_only: vec![false; len],
+            weights: vec![BATCH_WEIGHT; len],
             expected: Vec::new(),
         };
         for follower in followers.iter().copied().flatten() {
@@ -419,26 +452,36 @@ mod tests {
         }
         Scheduler::new(&mut plan, 2, None)
     }
-    const PLAIN: Option<Commit> = Some(Commit {
+    const PLAIN: Commit = Commit {
         validated: false,
         aborted: false,
         spared: false,
-    });
+    };
+    fn run(index: TxIndex) -> Task {
+        Task::Run(index..index + 1)
+    }
+    fn check(index: TxIndex) -> Head {
+        Head::Check(index..index + 1)
+    }
 
     #[test]
     fn whoever_finds_the_head_idle_commits() {
         let s = schedule(&[&[], &[], &[]]);
-        assert_eq!(s.next(&Report::Nothing), Task::Commit);
-        assert_eq!(s.advance(None), Head::Run(0));
+        assert_eq!(s.next(&mut Vec::new()), Task::Commit);
+        assert_eq!(s.advance(&mut Vec::new()), Head::Run(0));
         // Meanwhile another runs ahead, and finishes one before the other.
-        assert_eq!(s.next(&Report::Nothing), Task::Run(1));
-        assert_eq!(s.next(&Report::Executed(1)), Task::Run(2));
-        assert_eq!(s.advance(PLAIN), Head::Check(1));
-        assert_eq!(s.advance(PLAIN), Head::Rest, "the head is running elsewhere");
-        assert_eq!(s.next(&Report::Executed(2)), Task::Commit);
-        assert_eq!(s.advance(None), Head::Check(2));
-        assert_eq!(s.advance(PLAIN), Head::Rest);
-        assert_eq!(s.next(&Report::Nothing), Task::Done);
+        assert_eq!(s.next(&mut Vec::new()), run(1));
+        assert_eq!(s.next(&mut vec![Report::Executed(1)]), run(2));
+        assert_eq!(s.advance(&mut vec![PLAIN]), check(1));
+        assert_eq!(
+            s.advance(&mut vec![PLAIN]),
+            Head::Rest,
+            "the head is running elsewhere"
+        );
+        assert_eq!(s.next(&mut vec![Report::Executed(2)]), Task::Commit);
+        assert_eq!(s.advance(&mut Vec::new()), check(2));
+        assert_eq!(s.advance(&mut vec![PLAIN]), Head::Rest);
+        assert_eq!(s.next(&mut Vec::new()), Task::Done);
         assert_eq!(
             s.stats(),
             Stats {
@@ -451,34 +494,31 @@ mod tests {
     #[test]
     fn a_follower_begins_when_its_blocker_has_run() {
         let s = schedule(&[&[], &[2], &[], &[]]);
-        assert_eq!(s.next(&Report::Nothing), Task::Commit);
-        assert_eq!(s.advance(None), Head::Run(0));
-        assert_eq!(s.next(&Report::Nothing), Task::Run(1));
-        assert_eq!(s.next(&Report::Nothing), Task::Run(3), "2 waits");
-        assert_eq!(s.next(&Report::Executed(1)), Task::Run(2));
+        assert_eq!(s.next(&mut Vec::new()), Task::Commit);
+        assert_eq!(s.advance(&mut Vec::new()), Head::Run(0));
+        assert_eq!(s.next(&mut Vec::new()), run(1));
+        assert_eq!(s.next(&mut Vec::new()), run(3), "2 waits");
+        assert_eq!(s.next(&mut vec![Report::Executed(1)]), run(2));
         assert_eq!(s.stats().waits, 1);
     }
 
     #[test]
     fn who_was_cut_short_before_waits_for_the_commit() {
         let s = schedule(&[&[], &[], &[], &[]]);
-        assert_eq!(s.next(&Report::Nothing), Task::Commit);
-        assert_eq!(s.advance(None), Head::Run(0));
-        assert_eq!(
-            [0; 3].map(|_| s.next(&Report::Nothing)),
-            [Task::Run(1), Task::Run(2), Task::Run(3)]
-        );
+        assert_eq!(s.next(&mut Vec::new()), Task::Commit);
+        assert_eq!(s.advance(&mut Vec::new()), Head::Run(0));
+        assert_eq!([0; 3].map(|_| s.next(&mut Vec::new())), [run(1), run(2), run(3)]);
         let mut state = s.state.lock();
         state.take(&Report::Cut(3, Cut::On(1)));
         assert_eq!(state.phases[3], Phase::Parked);
         state.take(&Report::Executed(1));
-        assert_eq!(state.pick(), Some(Task::Run(3)), "at once, the first time");
+        assert_eq!(state.pick(), Some(run(3)), "at once, the first time");
         state.take(&Report::Cut(3, Cut::On(1)));
         assert_eq!(state.pick(), None, "1 has executed, but may yet change");
         drop(state);
-        assert_eq!(s.advance(PLAIN), Head::Check(1));
-        assert_eq!(s.advance(PLAIN), Head::Rest, "2 is running elsewhere");
-        assert_eq!(s.state.lock().pick(), Some(Task::Run(3)), "1 is committed");
+        assert_eq!(s.advance(&mut vec![PLAIN]), check(1));
+        assert_eq!(s.advance(&mut vec![PLAIN]), Head::Rest, "2 is running elsewhere");
+        assert_eq!(s.state.lock().pick(), Some(run(3)), "1 is committed");
         assert_eq!(
             s.stats(),
             Stats {
@@ -492,12 +532,9 @@ mod tests {
     #[test]
     fn the_committer_takes_whatever_state_the_head_is_in() {
         let s = schedule(&[&[], &[], &[], &[]]);
-        assert_eq!(s.next(&Report::Nothing), Task::Commit);
-        assert_eq!(s.advance(None), Head::Run(0));
-        assert_eq!(
-            [0; 3].map(|_| s.next(&Report::Nothing)),
-            [Task::Run(1), Task::Run(2), Task::Run(3)]
-        );
+        assert_eq!(s.next(&mut Vec::new()), Task::Commit);
+        assert_eq!(s.advance(&mut Vec::new()), Head::Run(0));
+        assert_eq!([0; 3].map(|_| s.next(&mut Vec::new())), [run(1), run(2), run(3)]);
         let mut state = s.state.lock();
         state.take(&Report::Cut(1, Cut::Head));
         state.take(&Report::Failed(2));
@@ -505,10 +542,10 @@ mod tests {
         assert_eq!(state.pick(), None, "neither can be run ahead again");
         drop(state);
         assert_eq!(
-            [0; 4].map(|_| s.advance(PLAIN)),
-            [Head::Run(1), Head::Run(2), Head::Check(3), Head::Rest]
+            [0; 4].map(|_| s.advance(&mut vec![PLAIN])),
+            [Head::Run(1), Head::Run(2), check(3), Head::Rest]
         );
-        assert_eq!(s.next(&Report::Nothing), Task::Done);
+        assert_eq!(s.next(&mut Vec::new()), Task::Done);
     }
 
     #[test]
@@ -532,6 +569,6 @@ mod tests {
         };
         assert_eq!([10, 10, 10, 10, 10, 10].map(&mut period), [16, 8, 4, 2, 1, 1]);
         assert_eq!([1, 1, 1, 5, 1, 1, 1].map(&mut period), [1, 1, 1, 1, 2, 4, 8]);
-        assert_eq!([0, 0, 0, 9].map(&mut period), [16, 32, 32, 32]);
+        assert_eq!([0, 0, 0, 0, 0, 9].map(&mut period), [16, 32, 64, 128, 128, 128]);
     }
 }

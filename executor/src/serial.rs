@@ -1,8 +1,11 @@
 //! One after another: the definition of the right answer.
 use crate::fold::{Fold, Folded};
 use crate::scan::scan_over;
-use crate::{BlockInput, ExecError, Executed, Executor, Job, Settle, Stats, attempt};
-use state::{Control, Key, KeyRange, StateError, StateRead, StateScan, TxIndex, Value};
+use crate::typed::{Account, Layout, Payer, Place, View};
+use crate::{BlockInput, DeferredKeys, ExecError, Executed, Executor, Job, Outcome, Settle, Stats, attempt};
+use state::{Control, Key, KeyRange, StateError, StateRead, StateScan, TxIndex, Value, WriteSet};
+use std::cell::RefCell;
+use types::{Address, B256, U256};
 
 /// Runs a block's jobs one after another on the calling thread.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,36 +26,29 @@ impl Executor for Serial {
 pub(crate) fn resume<J: Job>(
     input: &BlockInput<'_, J>,
     settle: &mut dyn Settle<J>,
-    mut fold: Fold,
+    fold: Fold,
     mut outputs: Vec<J::Output>,
     mut stats: Stats,
 ) -> Result<Executed<J::Output>, ExecError> {
-    let mut scratch = J::Scratch::default();
-    for (index, job) in (0 as TxIndex..).zip(input.jobs).skip(outputs.len()) {
-        let mut outcome = match attempt::skip(settle, index, job).map_err(|f| f.at(index))? {
-            Some(outcome) => outcome,
-            None => {
-                stats.executions += 1;
-                let view = SerialView {
-                    base: input.base,
-                    fold: &fold,
-                };
-                attempt::run(job, &view, &mut scratch).map_err(|f| f.at(index))?
-            }
-        };
-        attempt::settle(settle, index, job, &mut outcome).map_err(|f| f.at(index))?;
-        fold.absorb(
-            &input.base,
-            input.deferred,
-            index,
-            &outcome.writes,
-            &outcome.deferred,
-        )?;
-        outputs.push(outcome.output);
+    let view = SerialView::new(input.base, input.layout(), fold);
+    {
+        let mut scratch = J::Scratch::default();
+        for (index, job) in (0 as TxIndex..).zip(input.jobs).skip(outputs.len()) {
+            let mut outcome = match attempt::skip(settle, index, job).map_err(|f| f.at(index))? {
+                Some(outcome) => outcome,
+                None => {
+                    stats.executions += 1;
+                    attempt::run(job, &view, &mut scratch).map_err(|f| f.at(index))?
+                }
+            };
+            attempt::settle(settle, index, job, &mut outcome).map_err(|f| f.at(index))?;
+            view.absorb(input.deferred, index, &outcome)?;
+            outputs.push(outcome.output);
+        }
     }
     Ok(Executed {
         outputs,
-        writes: fold.into_writes().collect(),
+        writes: view.into_writes(),
         stats,
     })
 }
@@ -60,21 +56,45 @@ pub(crate) fn resume<J: Job>(
 /// State after the jobs so far.
 pub(crate) struct SerialView<'a> {
     base: &'a (dyn StateScan + Sync),
-    fold: &'a Fold,
+    layout: Option<&'a dyn Layout>,
+    fold: RefCell<Fold>,
 }
 
 impl<'a> SerialView<'a> {
-    pub(crate) fn new(base: &'a (dyn StateScan + Sync), fold: &'a Fold) -> Self {
-        Self { base, fold }
+    /// State after jobs whose changes are in `fold`.
+    pub(crate) fn new(base: &'a (dyn StateScan + Sync), layout: Option<&'a dyn Layout>, fold: Fold) -> Self {
+        Self {
+            base,
+            layout,
+            fold: RefCell::new(fold),
+        }
+    }
+    /// Makes the changes of transaction `index`.
+    pub(crate) fn absorb<T>(
+        &self,
+        deferred: &DeferredKeys,
+        index: TxIndex,
+        outcome: &Outcome<T>,
+    ) -> Result<(), ExecError> {
+        let mut fold = self.fold.borrow_mut();
+        fold.absorb(&self.base, self.layout, deferred, index, outcome)
+    }
+    /// All changes.
+    pub(crate) fn into_writes(self) -> WriteSet {
+        self.fold.into_inner().into_writes().collect()
+    }
+    fn word(&self, place: Place) -> Result<U256, StateError> {
+        let layout = self
+            .layout
+            .ok_or_else(|| StateError::Storage("typed read without a layout".into()))?;
+        layout.read(&self, &place)
     }
 }
 
 impl StateRead for SerialView<'_> {
     fn get(&self, key: &Key) -> Result<Option<Value>, StateError> {
-        self.fold
-            .get(key)
-            .map(Folded::value)
-            .map_or_else(|| self.base.get(key), Ok)
+        let changed = self.fold.borrow().get(key).map(Folded::value);
+        changed.map_or_else(|| self.base.get(key), Ok)
     }
 }
 
@@ -84,11 +104,39 @@ impl StateScan for SerialView<'_> {
         range: &KeyRange,
         visit: &mut dyn FnMut(&Key, &Value) -> Control,
     ) -> Result<(), StateError> {
-        let changes = self.fold.range(range);
+        let fold = self.fold.borrow();
+        let changes = fold.range(range);
         if range.descending {
             scan_over(self.base, range, changes.rev(), visit)
         } else {
             scan_over(self.base, range, changes, visit)
         }
+    }
+}
+
+impl View for SerialView<'_> {
+    fn account(&self, who: &Address) -> Result<Account, StateError> {
+        let nonce = self.word(Place::Nonce(*who))?;
+        Ok(Account {
+            id: 0,
+            nonce: u64::try_from(nonce).unwrap_or(u64::MAX),
+            balance: self.word(Place::Balance(*who))?,
+            code_hash: self.word(Place::Code(*who))?.into(),
+        })
+    }
+    fn code_hash(&self, who: &Address) -> Result<(u32, B256), StateError> {
+        Ok((0, self.word(Place::Code(*who))?.into()))
+    }
+    fn payer(&self, who: &Address, least: U256) -> Result<Payer, StateError> {
+        let account = self.account(who)?;
+        Ok(Payer {
+            id: 0,
+            nonce: account.nonce,
+            code_hash: account.code_hash,
+            funded: account.balance >= least,
+        })
+    }
+    fn slot(&self, who: &Address, _: u32, slot: U256) -> Result<U256, StateError> {
+        self.word(Place::Slot(*who, slot))
     }
 }

@@ -4,11 +4,13 @@
 //! on the block ([`crate::simulate`]) and why; it never takes part in a result.
 use crate::fold::Fold;
 use crate::serial::SerialView;
+use crate::typed::{Account, Layout, Payer, Place, View};
 use crate::{BlockInput, ExecError, Executed, Executor, Job, Settle, Stats, attempt};
 use parking_lot::Mutex;
 use state::{Control, Key, KeyRange, Op, StateError, StateRead, StateScan, TxIndex, Value};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use types::{Address, B256, U256};
 
 /// Needs noted of one job; more are dropped, the most recent first kept.
 const NEEDS_MAX: usize = 256;
@@ -85,43 +87,53 @@ impl Executor for Tracing<'_> {
         input: &BlockInput<'_, J>,
         settle: &mut dyn Settle<J>,
     ) -> Result<Executed<J::Output>, ExecError> {
-        let (mut fold, mut changers, mut trace) = (Fold::default(), Changers::default(), Trace::default());
-        let (mut outputs, mut stats, mut scratch) = (Vec::new(), Stats::default(), J::Scratch::default());
-        for (index, job) in (0 as TxIndex..).zip(input.jobs) {
-            let mut traced = Traced::default();
-            let mut outcome = match attempt::skip(settle, index, job).map_err(|f| f.at(index))? {
-                Some(outcome) => outcome,
-                None => {
-                    stats.executions += 1;
-                    let view = TracingView {
-                        under: SerialView::new(input.base, &fold),
-                        input_deferred: input.deferred,
-                        keys: RefCell::default(),
-                        ranges: RefCell::default(),
-                    };
-                    let begun = (self.meter)();
-                    let outcome = attempt::run(job, &view, &mut scratch).map_err(|f| f.at(index))?;
-                    traced.cost = (self.meter)().saturating_sub(begun);
-                    traced.needs = changers.needs(index, &view);
-                    outcome
+        let (mut changers, mut trace) = (Changers::default(), Trace::default());
+        let (mut outputs, mut stats) = (Vec::new(), Stats::default());
+        let view = TracingView {
+            under: SerialView::new(input.base, input.layout(), Fold::default()),
+            layout: input.layout(),
+            input_deferred: input.deferred,
+            keys: RefCell::default(),
+            ranges: RefCell::default(),
+        };
+        {
+            let mut scratch = J::Scratch::default();
+            for (index, job) in (0 as TxIndex..).zip(input.jobs) {
+                let mut traced = Traced::default();
+                let mut outcome = match attempt::skip(settle, index, job).map_err(|f| f.at(index))? {
+                    Some(outcome) => outcome,
+                    None => {
+                        stats.executions += 1;
+                        view.keys.borrow_mut().clear();
+                        view.ranges.borrow_mut().clear();
+                        let begun = (self.meter)();
+                        let outcome = attempt::run(job, &view, &mut scratch).map_err(|f| f.at(index))?;
+                        traced.cost = (self.meter)().saturating_sub(begun);
+                        traced.needs = changers.needs(index, &view);
+                        outcome
+                    }
+                };
+                attempt::settle(settle, index, job, &mut outcome).map_err(|f| f.at(index))?;
+                let mut writes = outcome.writes.clone();
+                for change in &outcome.changes {
+                    let (key, op) = Fold::as_op(&view.under, view.layout, &change.place, &change.to)?;
+                    writes.insert(key, op);
                 }
-            };
-            attempt::settle(settle, index, job, &mut outcome).map_err(|f| f.at(index))?;
-            for (key, op) in &outcome.writes {
-                if let Some(absolute) = changes(&SerialView::new(input.base, &fold), key, op)? {
-                    changers.changed(key, index, absolute);
-                    traced.changes.push(key.clone());
+                for (key, op) in &writes {
+                    if let Some(absolute) = changes(&view.under, key, op)? {
+                        changers.changed(key, index, absolute);
+                        traced.changes.push(key.clone());
+                    }
                 }
+                view.under.absorb(input.deferred, index, &outcome)?;
+                outputs.push(outcome.output);
+                trace.jobs.push(traced);
             }
-            let (writes, deferred) = (&outcome.writes, &outcome.deferred);
-            fold.absorb(&input.base, input.deferred, index, writes, deferred)?;
-            outputs.push(outcome.output);
-            trace.jobs.push(traced);
         }
         *self.trace.lock() = trace;
         Ok(Executed {
             outputs,
-            writes: fold.into_writes().collect(),
+            writes: view.under.into_writes(),
             stats,
         })
     }
@@ -180,6 +192,7 @@ impl Changers {
 /// State after the jobs so far, with what is read noted.
 struct TracingView<'a> {
     under: SerialView<'a>,
+    layout: Option<&'a dyn Layout>,
     input_deferred: &'a crate::DeferredKeys,
     keys: RefCell<BTreeSet<Key>>,
     ranges: RefCell<BTreeSet<KeyRange>>,
@@ -200,5 +213,35 @@ impl StateScan for TracingView<'_> {
     ) -> Result<(), StateError> {
         self.ranges.borrow_mut().insert(range.clone());
         self.under.scan(range, visit)
+    }
+}
+
+impl TracingView<'_> {
+    fn note(&self, places: &[Place]) {
+        let mut keys = self.keys.borrow_mut();
+        keys.extend(places.iter().filter_map(|place| Some(self.layout?.key(place))));
+    }
+}
+
+impl View for TracingView<'_> {
+    fn account(&self, who: &Address) -> Result<Account, StateError> {
+        self.note(&[Place::Nonce(*who), Place::Balance(*who), Place::Code(*who)]);
+        self.under.account(who)
+    }
+    fn code_hash(&self, who: &Address) -> Result<(u32, B256), StateError> {
+        self.note(&[Place::Code(*who)]);
+        self.under.code_hash(who)
+    }
+    fn payer(&self, who: &Address, least: U256) -> Result<Payer, StateError> {
+        let payer = self.under.payer(who, least)?;
+        self.note(&[Place::Nonce(*who), Place::Code(*who)]);
+        if !payer.funded {
+            self.note(&[Place::Balance(*who)]);
+        }
+        Ok(payer)
+    }
+    fn slot(&self, who: &Address, id: u32, slot: U256) -> Result<U256, StateError> {
+        self.note(&[Place::Slot(*who, slot)]);
+        self.under.slot(who, id, slot)
     }
 }

@@ -1,11 +1,13 @@
 //! What a run sees: the state that the transactions in front of it leave, as far as it is known.
-use crate::cell::{Cell, Seen};
+use crate::cell::{AccountCell, Loc};
 use crate::cells::Cells;
-use crate::fold::{Fold, Folded};
-use crate::reads::ReadSet;
+use crate::fold::Folded;
+use crate::reads::{AccountRead, Funds, ReadSet, SlotRead};
 use crate::scan::{Over, scan_over};
+use crate::typed::{Account, Layout, Payer, Place, View};
 use state::{Control, Key, KeyRange, StateError, StateRead, StateScan, TxIndex, Value};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use types::{Address, B256, U256};
 
 /// Why a run was cut short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,44 +18,53 @@ pub(crate) enum Cut {
     Head,
 }
 
-/// State as transaction `index` finds it.
+/// State as a transaction finds it; one a worker, for one transaction after another.
 ///
 /// Away from the head a view remembers each read. The first read of a key decides what the run sees there, so that a
 /// run's reads never contradict each other; one that would is cut short. Once cut, a view answers nothing more, so that
 /// a job cannot turn an error it should have passed on into a result.
-pub(crate) struct View<'a, 's> {
+pub(crate) struct Window<'a, 's> {
     cells: &'s Cells<'a>,
-    index: TxIndex,
-    /// The deferred keys' values, at the head only.
-    head: Option<&'s Fold>,
+    index: Cell<TxIndex>,
+    /// Whether all in front of the transaction is committed.
+    at_head: Cell<bool>,
     reads: RefCell<ReadSet<'a>>,
-    cut: std::cell::Cell<Option<Cut>>,
+    cut: Cell<Option<Cut>>,
 }
 
-impl<'a, 's> View<'a, 's> {
-    /// What `index` sees while some of those in front of it may be unfinished.
-    pub(crate) fn ahead(cells: &'s Cells<'a>, index: TxIndex) -> Self {
+impl<'a, 's> Window<'a, 's> {
+    /// A view of no transaction yet.
+    pub(crate) fn new(cells: &'s Cells<'a>) -> Self {
         Self {
             cells,
-            index,
-            head: None,
+            index: Cell::new(0),
+            at_head: Cell::new(true),
             reads: RefCell::default(),
-            cut: std::cell::Cell::new(None),
+            cut: Cell::new(None),
         }
     }
-    /// What `index` sees once all in front of it are committed, their deferred changes being in `side`.
-    pub(crate) fn at_head(cells: &'s Cells<'a>, index: TxIndex, side: &'s Fold) -> Self {
-        Self {
-            head: Some(side),
-            ..Self::ahead(cells, index)
-        }
+    /// Shows what `index` sees while some of those in front of it may be unfinished.
+    pub(crate) fn ahead(&self, index: TxIndex) {
+        self.index.set(index);
+        self.at_head.set(false);
+        self.cut.set(None);
+        self.reads.borrow_mut().clear();
+    }
+    /// Shows what `index` sees once all in front of it are committed.
+    pub(crate) fn at_head(&self, index: TxIndex) {
+        self.index.set(index);
+        self.at_head.set(true);
+        self.cut.set(None);
     }
     /// What was read, or why the run was cut short.
-    pub(crate) fn finish(self) -> Result<ReadSet<'a>, Cut> {
+    pub(crate) fn finish(&self) -> Result<ReadSet<'a>, Cut> {
         match self.cut.get() {
             Some(cut) => Err(cut),
-            None => Ok(self.reads.into_inner()),
+            None => Ok(self.reads.take()),
         }
+    }
+    pub(crate) fn cells(&self) -> &'s Cells<'a> {
+        self.cells
     }
 
     fn stop(&self, cut: Cut) -> StateError {
@@ -61,46 +72,130 @@ impl<'a, 's> View<'a, 's> {
         self.cut.set(Some(cut));
         StateError::Blocked(match cut {
             Cut::On(writer) => writer,
-            Cut::Head => self.index.saturating_sub(1),
+            Cut::Head => self.index.get().saturating_sub(1),
         })
     }
     fn alive(&self) -> Result<(), StateError> {
         self.cut.get().map_or(Ok(()), |cut| Err(self.stop(cut)))
     }
-    /// What stands in `cell`.
-    fn resolve(&self, cell: &Cell) -> Result<Option<Option<Value>>, StateError> {
-        match cell.read(self.index, &self.cells.base) {
-            Ok(Seen::Base) => Ok(None),
-            Ok(Seen::Value(value)) => Ok(Some(value)),
-            Ok(Seen::Blocked(writer)) => Err(self.stop(Cut::On(writer))),
-            Err(error) => Err(self.doubt(error)),
-        }
-    }
     /// An error met ahead of the head may be due to values that never were.
     fn doubt(&self, error: StateError) -> StateError {
-        if self.head.is_none() {
+        if !self.at_head.get() {
             self.stop(Cut::Head);
         }
         error
     }
-    /// The value in `cell`.
-    pub(crate) fn value(&self, cell: &Cell) -> Result<Option<Value>, StateError> {
-        match self.resolve(cell)? {
-            Some(value) => Ok(value),
-            None => cell.base(&self.cells.base).map_err(|e| self.doubt(e)),
+    fn known<T>(&self, found: Result<Result<T, TxIndex>, StateError>) -> Result<T, StateError> {
+        match found {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(writer)) => Err(self.stop(Cut::On(writer))),
+            Err(error) => Err(self.doubt(error)),
         }
+    }
+    /// The value in a location, as stored.
+    fn bytes(&self, loc: Loc<'a>) -> Result<Option<Value>, StateError> {
+        self.known(self.cells.site(loc).read_bytes(self.index.get()))
+    }
+    /// The word in a location where someone writes.
+    fn word(&self, loc: Loc<'a>, guess: bool) -> Result<U256, StateError> {
+        self.known(self.cells.site(loc).read_word(self.index.get(), guess))
+    }
+    fn layout(&self) -> Result<&'a dyn Layout, StateError> {
+        let layout = self.cells.layout;
+        layout.ok_or_else(|| StateError::Storage("typed read without a layout".into()))
+    }
+    fn cell(&self, who: &Address) -> Result<(&'a AccountCell, &'a Account), StateError> {
+        self.alive()?;
+        let cell = self.cells.account(who);
+        Ok((cell, self.start(cell)?))
+    }
+    fn start(&self, cell: &'a AccountCell) -> Result<&'a Account, StateError> {
+        cell.base(&self.cells.base, self.layout()?)
+            .map_err(|e| self.doubt(e))
+    }
+    fn nonce(&self, cell: &'a AccountCell, base: &Account) -> Result<u64, StateError> {
+        if !cell.nonce.live() {
+            return Ok(base.nonce);
+        }
+        let word = self.word(Loc::Nonce(cell), false)?;
+        Ok(u64::try_from(word).unwrap_or(u64::MAX))
+    }
+    fn code(&self, cell: &'a AccountCell, base: &Account) -> Result<B256, StateError> {
+        if !cell.code.live() {
+            return Ok(base.code_hash);
+        }
+        Ok(self.word(Loc::Code(cell), false)?.into())
+    }
+    /// The balance; with `guess`, one that takes unfinished transactions for ones that do nothing.
+    fn balance(&self, cell: &'a AccountCell, base: &Account, guess: bool) -> Result<U256, StateError> {
+        if cell.deferred {
+            if !self.at_head.get() {
+                return Err(self.stop(Cut::Head));
+            }
+            let (place, layout) = (Place::Balance(cell.who), self.layout()?);
+            return match self.cells.side.lock().get(&layout.key(&place)) {
+                Some(folded) => layout.decode(&place, folded.value().as_ref()),
+                None => Ok(base.balance),
+            };
+        }
+        if !cell.balance.live() {
+            return Ok(base.balance);
+        }
+        self.word(Loc::Balance(cell), guess)
+    }
+    fn note(&self, read: AccountRead<'a>) {
+        if !self.at_head.get() {
+            self.reads.borrow_mut().accounts.push(read);
+        }
+    }
+    /// Whether all that was read is what this view, at the head, shows.
+    pub(crate) fn confirms(&self, reads: &ReadSet<'a>) -> bool {
+        let account = |read: &AccountRead<'a>| -> Result<bool, StateError> {
+            let (cell, base) = (read.at, self.start(read.at)?);
+            let nonce = match read.nonce {
+                Some(seen) => self.nonce(cell, base)? == seen,
+                None => true,
+            };
+            let funds = match read.funds {
+                Funds::Unread => true,
+                Funds::Exact(seen) => self.balance(cell, base, false)? == seen,
+                Funds::Least(least) => self.balance(cell, base, false)? >= least,
+            };
+            Ok(nonce && funds && self.code(cell, base)? == read.code)
+        };
+        let slot = |read: &SlotRead<'a>| {
+            !read.at.track.live()
+                || self
+                    .word(Loc::Slot(read.at), false)
+                    .is_ok_and(|now| now == read.seen)
+        };
+        reads
+            .accounts
+            .iter()
+            .all(|read| account(read).is_ok_and(|same| same))
+            && reads.slots.iter().all(slot)
+            && reads.hold(|loc| self.bytes(loc), self)
     }
     /// The changes in `range` that may stand over the base, in order.
     fn changes(&self, range: &KeyRange) -> Vec<Change<'a, 's, '_>> {
-        let cells = self.cells.written_in(range).into_iter();
-        let mut changes: Vec<_> = cells.map(|cell| Change::Cell(cell, self)).collect();
-        if let Some(side) = self.head {
-            changes.extend(side.range(range).map(|(key, folded)| Change::Side(key, folded)));
+        let locs = self.cells.written_in(range).into_iter();
+        let mut changes: Vec<_> = locs
+            .map(|loc| Change {
+                key: loc.key(self.cells.layout),
+                source: Source::Loc(loc, self),
+            })
+            .collect();
+        if self.at_head.get() {
+            let side = self.cells.side.lock();
+            changes.extend(side.range(range).map(|(key, folded)| Change {
+                key: key.clone(),
+                source: Source::Side(folded.clone()),
+            }));
             changes.sort_by(|a, b| {
                 if range.descending {
-                    b.key().cmp(a.key())
+                    b.key.cmp(&a.key)
                 } else {
-                    a.key().cmp(b.key())
+                    a.key.cmp(&b.key)
                 }
             });
         }
@@ -108,56 +203,62 @@ impl<'a, 's> View<'a, 's> {
     }
 }
 
-enum Change<'a, 's, 'v> {
-    Cell(&'a Cell, &'v View<'a, 's>),
-    Side(&'s Key, &'s Folded),
+struct Change<'a, 's, 'v> {
+    key: Key,
+    source: Source<'a, 's, 'v>,
+}
+
+enum Source<'a, 's, 'v> {
+    Loc(Loc<'a>, &'v Window<'a, 's>),
+    Side(Folded),
 }
 
 impl Over for Change<'_, '_, '_> {
     fn key(&self) -> &Key {
-        match self {
-            Self::Cell(cell, _) => &cell.key,
-            Self::Side(key, _) => key,
-        }
+        &self.key
     }
     fn value(&self) -> Result<Option<Option<Value>>, StateError> {
-        match self {
-            Self::Cell(cell, view) => view.resolve(cell),
-            Self::Side(_, folded) => Ok(Some(folded.value())),
+        match &self.source {
+            Source::Loc(loc, view) => view.bytes(*loc).map(Some),
+            Source::Side(folded) => Ok(Some(folded.value())),
         }
     }
 }
 
-impl StateRead for View<'_, '_> {
+impl StateRead for Window<'_, '_> {
     fn get(&self, key: &Key) -> Result<Option<Value>, StateError> {
         self.alive()?;
-        let hash = self.cells.hash(key);
-        if let Some(side) = self.head {
-            let cell = self.cells.locate_hashed(hash, key);
-            let late = if cell.deferred { side.get(key) } else { None };
-            return late.map(Folded::value).map_or_else(|| self.value(cell), Ok);
+        if self.at_head.get() {
+            let loc = self.cells.locate(key);
+            if loc.deferred()
+                && let Some(folded) = self.cells.side.lock().get(key)
+            {
+                return Ok(folded.value());
+            }
+            return self.bytes(loc);
         }
+        let hash = self.cells.hash(key);
         if let Some(seen) = self.reads.borrow().recall(hash, key) {
             return Ok(seen);
         }
-        let cell = self.cells.locate_hashed(hash, key);
-        if cell.deferred {
+        let loc = self.cells.locate(key);
+        if loc.deferred() {
             return Err(self.stop(Cut::Head));
         }
-        let value = self.value(cell)?;
-        self.reads.borrow_mut().point(cell, value.clone());
+        let value = self.bytes(loc)?;
+        self.reads.borrow_mut().point(hash, key, loc, value.clone());
         Ok(value)
     }
 }
 
-impl StateScan for View<'_, '_> {
+impl StateScan for Window<'_, '_> {
     fn scan(
         &self,
         range: &KeyRange,
         visit: &mut dyn FnMut(&Key, &Value) -> Control,
     ) -> Result<(), StateError> {
         self.alive()?;
-        if self.head.is_some() {
+        if self.at_head.get() {
             return scan_over(self.cells.base, range, self.changes(range).into_iter(), visit);
         }
         if self.cells.deferred.meets(range) {
@@ -170,7 +271,8 @@ impl StateScan for View<'_, '_> {
             range,
             self.changes(range).into_iter(),
             &mut |key, value| {
-                let agrees = self.reads.borrow_mut().saw(at, self.cells.hash(key), key, value);
+                let hash = self.cells.hash(key);
+                let agrees = self.reads.borrow_mut().saw(at, hash, key, value);
                 if !agrees {
                     self.stop(Cut::Head);
                     return Control::Break(());
@@ -186,5 +288,72 @@ impl StateScan for View<'_, '_> {
             return Err(self.stop(Cut::Head));
         }
         Ok(())
+    }
+}
+
+impl View for Window<'_, '_> {
+    fn account(&self, who: &Address) -> Result<Account, StateError> {
+        let (cell, base) = self.cell(who)?;
+        let account = Account {
+            id: cell.id,
+            nonce: self.nonce(cell, base)?,
+            balance: self.balance(cell, base, false)?,
+            code_hash: self.code(cell, base)?,
+        };
+        self.note(AccountRead {
+            at: cell,
+            nonce: Some(account.nonce),
+            funds: Funds::Exact(account.balance),
+            code: account.code_hash,
+        });
+        Ok(account)
+    }
+    fn code_hash(&self, who: &Address) -> Result<(u32, B256), StateError> {
+        let (cell, base) = self.cell(who)?;
+        let code = self.code(cell, base)?;
+        self.note(AccountRead {
+            at: cell,
+            nonce: None,
+            funds: Funds::Unread,
+            code,
+        });
+        Ok((cell.id, code))
+    }
+    fn payer(&self, who: &Address, least: U256) -> Result<Payer, StateError> {
+        let (cell, base) = self.cell(who)?;
+        let balance = self.balance(cell, base, true)?;
+        let payer = Payer {
+            id: cell.id,
+            nonce: self.nonce(cell, base)?,
+            code_hash: self.code(cell, base)?,
+            funded: balance >= least,
+        };
+        // That something is missing depends on how much: then all of it counts.
+        let funds = if payer.funded {
+            Funds::Least(least)
+        } else {
+            Funds::Exact(balance)
+        };
+        self.note(AccountRead {
+            at: cell,
+            nonce: Some(payer.nonce),
+            funds,
+            code: payer.code_hash,
+        });
+        Ok(payer)
+    }
+    fn slot(&self, who: &Address, id: u32, slot: U256) -> Result<U256, StateError> {
+        self.alive()?;
+        let cell = self.cells.slot(who, id, &slot);
+        let seen = if cell.track.live() {
+            self.word(Loc::Slot(cell), false)?
+        } else {
+            cell.base(&self.cells.base, self.layout()?)
+                .map_err(|e| self.doubt(e))?
+        };
+        if !self.at_head.get() {
+            self.reads.borrow_mut().slots.push(SlotRead { at: cell, seen });
+        }
+        Ok(seen)
     }
 }

@@ -9,6 +9,7 @@ mod common;
 use common::*;
 use executor::{
     BlockInput, DeferredKeys, ExecError, Executor, Faults, Job, Outcome, Parallel, Serial, Settle, Stats,
+    View,
 };
 use state::{
     Access, Control, Key, KeyRange, MemoryState, Op, StateError, StateRead, StateScan, TxIndex, Value,
@@ -30,12 +31,13 @@ impl Act {
 
 impl Job for Act {
     type Output = ();
-    type Scratch = ();
+    type Scratch<'b> = ();
     fn access(&self) -> &Access {
         &self.1
     }
-    fn run(&self, view: &dyn StateScan, (): &mut ()) -> Result<Outcome<()>, StateError> {
+    fn run<'b>(&'b self, view: &'b dyn View, (): &mut ()) -> Result<Outcome<()>, StateError> {
         Ok(Outcome {
+            changes: Vec::new(),
             writes: (self.0)(view)?,
             deferred: Vec::new(),
             output: (),

@@ -3,8 +3,8 @@
 use crate::alloc::{dump, put_all, state_root};
 use crate::fork::Fork;
 use alloy_consensus::Transaction as _;
-use executor::{Job, Settle};
-use state::{Access, MemoryState, Op, StateError, StateScan, TxIndex, Value, WriteSet, apply_deferrals};
+use executor::{Job, Layout, Settle, View};
+use state::{Access, MemoryState, Op, StateError, TxIndex, Value, WriteSet, apply_deferrals};
 use types::{B256, ChainConfig};
 use x_evm::{Env, EvmTx, Invalid, Outcome, Scratch, SpecId};
 
@@ -17,20 +17,33 @@ pub(crate) struct TxJob<'a> {
 
 impl Job for TxJob<'_> {
     type Output = Outcome;
-    type Scratch = Scratch;
+    type Scratch<'b>
+        = Scratch<'b>
+    where
+        Self: 'b;
     fn access(&self) -> &Access {
         &self.access
     }
-    fn run(
-        &self,
-        view: &dyn StateScan,
-        scratch: &mut Scratch,
+    fn lane(&self) -> Option<&[u8]> {
+        Some(self.tx.sender.as_slice())
+    }
+    fn weight(&self) -> u64 {
+        self.tx.gas_limit()
+    }
+    fn layout(&self) -> Option<&dyn Layout> {
+        Some(self.env)
+    }
+    fn run<'b>(
+        &'b self,
+        view: &'b dyn View,
+        scratch: &mut Scratch<'b>,
     ) -> Result<executor::Outcome<Outcome>, StateError> {
         let mut done = x_evm::execute(view, self.env, self.tx, scratch)?;
         if let Outcome::Invalid(invalid) = &mut done.outcome {
             self.nonce_first(view, invalid)?;
         }
         Ok(executor::Outcome {
+            changes: done.changes,
             writes: done.writes,
             deferred: done.deferred,
             output: done.outcome,
@@ -40,8 +53,8 @@ impl Job for TxJob<'_> {
 
 impl TxJob<'_> {
     /// A transaction that is wrong in several ways is rejected for its nonce, which geth looks at first.
-    fn nonce_first(&self, view: &dyn StateScan, invalid: &mut Invalid) -> Result<(), StateError> {
-        let (next, nonce) = (x_auth::sequence(view, &self.tx.sender)?, self.tx.nonce());
+    fn nonce_first(&self, view: &dyn View, invalid: &mut Invalid) -> Result<(), StateError> {
+        let (next, nonce) = (x_auth::sequence(&view, &self.tx.sender)?, self.tx.nonce());
         if nonce != next && !invalid.message.starts_with("nonce") {
             let what = if nonce < next { "low" } else { "high" };
             invalid.message = format!("nonce too {what}: next nonce {next}, tx nonce {nonce}");
@@ -71,6 +84,7 @@ fn rejected(message: String) -> executor::Outcome<Outcome> {
         message,
     };
     executor::Outcome {
+        changes: Vec::new(),
         writes: WriteSet::new(),
         deferred: Vec::new(),
         output: Outcome::Invalid(invalid),
@@ -120,7 +134,8 @@ impl Settle<TxJob<'_>> for Ledger<'_> {
             outcome.writes.insert(key, Op::Put(Value::from_static(&[1])));
         }
         if let Some(state) = &mut self.state {
-            let mut writes = outcome.writes.clone();
+            let (changes, writes) = (outcome.changes.clone(), outcome.writes.clone());
+            let mut writes = x_evm::write_set(&*state, job.env, changes, writes)?;
             apply_deferrals(&*state, &mut writes, outcome.deferred.clone())?;
             put_all(state, writes)?;
             self.roots

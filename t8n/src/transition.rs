@@ -298,6 +298,7 @@ fn rules(input: &Input, settled: &Settled) -> Result<Env, Error> {
         fees: Fees::Beneficiary,
         blocked: Arc::new(BTreeSet::new()),
         hashes: Hashes::Map(hashes),
+        codes: Arc::default(),
     })
 }
 

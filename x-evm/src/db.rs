@@ -1,15 +1,16 @@
 //! revm's `Database` over the recorded view: the one place where the EVM meets the chain's state.
 use crate::env::{Env, Hashes};
 use crate::keys;
+use hashbrown::HashTable;
+use parking_lot::RwLock;
 use revm::Database;
 use revm::bytecode::Bytecode;
 use revm::database_interface::DBErrorMarker;
 use revm::primitives::hardfork::SpecId;
 use revm::primitives::{KECCAK_EMPTY, StorageKey, StorageValue};
-use revm::state::AccountInfo;
-use state::{StateError, StateScan};
-use std::collections::BTreeMap;
-use types::{Address, B256, U256};
+use revm::state::{AccountId, AccountInfo};
+use state::StateError;
+use types::{Address, B256, Bytes, U256};
 
 /// A state error on its way out through revm, unchanged.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -18,38 +19,73 @@ pub(crate) struct Failed(#[from] pub(crate) StateError);
 
 impl DBErrorMarker for Failed {}
 
-/// Analysed code by its hash. A pure function of the hash, so it may outlive a transaction.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct CodeCache(BTreeMap<B256, Bytecode>);
+/// Analysed code by its hash: a pure function of the hash, so it may outlive transactions and blocks, and be shared.
+#[derive(Debug, Default)]
+pub struct Codes(RwLock<HashTable<(B256, Bytecode)>>);
 
-impl CodeCache {
-    /// 24 KiB at most each, most far smaller: a few megabytes a worker.
-    const MOST: usize = 512;
+impl Codes {
+    /// 24 KiB at most each, most far smaller: some hundred megabytes at worst.
+    const MOST: usize = 16_384;
 
-    fn get(&mut self, state: &dyn StateScan, hash: B256) -> Result<Bytecode, StateError> {
-        if let Some(code) = self.0.get(&hash) {
-            return Ok(code.clone());
+    fn get(&self, hash: &B256) -> Option<Bytecode> {
+        let table = self.0.read();
+        table
+            .find(place(hash), |(h, _)| h == hash)
+            .map(|(_, code)| code.clone())
+    }
+    /// Keeps `code`, analysed, and gives it back.
+    ///
+    /// # Errors
+    /// Where it begins like a delegation (EIP-7702) and is none.
+    pub fn keep(&self, hash: B256, code: Bytes) -> Result<Bytecode, String> {
+        let code = Bytecode::new_raw_checked(code.into()).map_err(|e| e.to_string())?;
+        let mut table = self.0.write();
+        if table.len() >= Self::MOST {
+            table.clear();
         }
-        let bytes = keys::code(state, &hash)?;
-        let code = Bytecode::new_raw_checked(bytes.into()).map_err(|e| StateError::Corrupt {
-            key: keys::code_key(&hash),
-            why: e.to_string(),
-        })?;
-        if self.0.len() >= Self::MOST {
-            self.0.clear();
+        if table.find(place(&hash), |(h, _)| *h == hash).is_none() {
+            table.insert_unique(place(&hash), (hash, code.clone()), |(h, _)| place(h));
         }
-        self.0.insert(hash, code.clone());
         Ok(code)
     }
 }
 
+/// Hashes of code are spread evenly: a part of one is as good as a hash of it.
+fn place(hash: &B256) -> u64 {
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&hash[12..20]);
+    u64::from_le_bytes(bytes)
+}
+
 /// State as accounts, code and slots.
 pub(crate) struct View<'a> {
-    pub(crate) state: &'a dyn StateScan,
+    pub(crate) view: &'a dyn executor::View,
     pub(crate) env: &'a Env,
-    pub(crate) codes: CodeCache,
     /// The recipient of a plain payment: nothing can observe its balance, so it is not read, and paid by an add.
     pub(crate) payee: Option<Address>,
+    /// How often the storage of accounts was wiped, as far as this transaction knows. Few accounts: a list.
+    pub(crate) epochs: Vec<(Address, u64)>,
+}
+
+impl View<'_> {
+    /// How often the storage of `who` was wiped: never, from Cancun on.
+    pub(crate) fn epoch(&mut self, who: &Address) -> Result<u64, StateError> {
+        if self.env.spec().is_enabled_in(SpecId::CANCUN) {
+            return Ok(0);
+        }
+        if let Some((_, epoch)) = self.epochs.iter().find(|(known, _)| known == who) {
+            return Ok(*epoch);
+        }
+        let epoch = keys::epoch(&self.view, who)?;
+        self.epochs.push((*who, epoch));
+        Ok(epoch)
+    }
+    fn slot(&mut self, who: &Address, id: u32, slot: U256) -> Result<U256, StateError> {
+        match self.epoch(who)? {
+            0 => self.view.slot(who, id, slot),
+            epoch => keys::slot(&self.view, who, &slot, epoch),
+        }
+    }
 }
 
 impl Database for View<'_> {
@@ -61,14 +97,17 @@ impl Database for View<'_> {
         if self.payee == Some(address) {
             return Ok(Some(AccountInfo::default()));
         }
-        let balance = x_bank::balance(self.state, &address, &self.env.config.base_denom)?;
-        let nonce = x_auth::sequence(self.state, &address)?;
-        let code_hash = keys::code_hash(self.state, &address)?;
-        let empty = balance.is_zero() && nonce == 0 && code_hash == KECCAK_EMPTY;
+        let account = self.view.account(&address)?;
+        let code_hash = if account.code_hash.is_zero() {
+            KECCAK_EMPTY
+        } else {
+            account.code_hash
+        };
+        let empty = account.balance.is_zero() && account.nonce == 0 && code_hash == KECCAK_EMPTY;
         if empty {
             let marked = !self.env.spec().is_enabled_in(SpecId::SPURIOUS_DRAGON)
                 && self
-                    .state
+                    .view
                     .get(&keys::empty_key(&address))
                     .map_err(Failed)?
                     .is_some();
@@ -76,25 +115,38 @@ impl Database for View<'_> {
         }
         let code = (code_hash == KECCAK_EMPTY).then(Bytecode::default);
         Ok(Some(AccountInfo {
-            balance,
-            nonce,
+            balance: account.balance,
+            nonce: account.nonce,
             code_hash,
             code,
-            account_id: None,
+            account_id: AccountId::new(account.id as usize),
         }))
     }
 
     fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, Failed> {
-        Ok(self.codes.get(self.state, code_hash)?)
+        if let Some(code) = self.env.codes.get(&code_hash) {
+            return Ok(code);
+        }
+        let bytes = keys::code(&self.view, &code_hash)?;
+        let corrupt = |why| StateError::Corrupt {
+            key: keys::code_key(&code_hash),
+            why,
+        };
+        Ok(self.env.codes.keep(code_hash, bytes).map_err(corrupt)?)
     }
 
     fn storage(&mut self, address: Address, slot: StorageKey) -> Result<StorageValue, Failed> {
-        let epoch = if self.env.spec().is_enabled_in(SpecId::CANCUN) {
-            0
-        } else {
-            keys::epoch(self.state, &address)?
-        };
-        Ok(keys::slot(self.state, &address, &slot, epoch)?)
+        Ok(self.slot(&address, u32::MAX, slot)?)
+    }
+
+    fn storage_by_account_id(
+        &mut self,
+        address: Address,
+        id: AccountId,
+        slot: StorageKey,
+    ) -> Result<StorageValue, Failed> {
+        let id = u32::try_from(id.get()).unwrap_or(u32::MAX);
+        Ok(self.slot(&address, id, slot)?)
     }
 
     fn block_hash(&mut self, number: u64) -> Result<B256, Failed> {

@@ -8,7 +8,6 @@ use revm::context_interface::context::ContextError;
 use revm::interpreter::CreateInputs;
 use revm::primitives::KECCAK_EMPTY;
 use revm::primitives::constants::CALL_STACK_LIMIT;
-use revm::primitives::hardfork::SpecId;
 use types::Address;
 
 impl Machine<'_> {
@@ -38,14 +37,9 @@ impl Machine<'_> {
         if account.info.nonce != 0 || account.info.code_hash != KECCAK_EMPTY {
             return Ok(None);
         }
-        let view = &journal.database;
-        let wipes = !env.spec().is_enabled_in(SpecId::CANCUN);
-        let epoch = if wipes {
-            keys::epoch(view.state, &at).map_err(|e| ContextError::Db(e.into()))?
-        } else {
-            0
-        };
-        let has = keys::has_storage(view.state, &at, epoch).map_err(|e| ContextError::Db(e.into()))?;
+        let view = &mut journal.database;
+        let epoch = view.epoch(&at).map_err(|e| ContextError::Db(e.into()))?;
+        let has = keys::has_storage(&view.view, &at, epoch).map_err(|e| ContextError::Db(e.into()))?;
         Ok(has.then_some(at))
     }
 

@@ -1,4 +1,5 @@
 //! The rules and the block that a transaction runs under.
+use crate::db::Codes;
 use module::BlockContext;
 use revm::context::{BlockEnv, CfgEnv};
 use revm::context_interface::block::BlobExcessGasAndPrice;
@@ -45,6 +46,8 @@ pub struct Env {
     pub blocked: Arc<BTreeSet<Address>>,
     /// What BLOCKHASH answers.
     pub hashes: Hashes,
+    /// Analysed code, kept for as long as the owner likes.
+    pub codes: Arc<Codes>,
 }
 
 impl Env {
@@ -75,6 +78,7 @@ impl Env {
             fees: Fees::Collector(x_auth::module_address(x_bank::FEE_COLLECTOR)),
             blocked,
             hashes: Hashes::History,
+            codes: Arc::default(),
         }
     }
     /// The fork in force.

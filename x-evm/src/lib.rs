@@ -12,9 +12,11 @@ mod eip1559;
 mod env;
 mod envelope;
 mod execute;
+mod transfer;
 mod genesis;
 mod invalid;
 mod keys;
+mod layout;
 mod machine;
 mod eip7610;
 mod module;
@@ -38,7 +40,8 @@ pub use envelope::{
     EnvelopeError, ExtensionOptionsEthereumTx, Log as ProtoLog, MSG_TYPE, MsgEthereumTx,
     MsgEthereumTxResponse, OPTION_TYPE, RESPONSE_TYPE, unwrap, wrap,
 };
-pub use execute::{Executed, Included, Outcome, execute};
+pub use db::Codes;
+pub use execute::{Executed, Included, Outcome, execute, execute_once};
 pub use genesis::Preinstall;
 pub use invalid::Invalid;
 pub use keys::{
@@ -55,4 +58,5 @@ pub use query::{
 pub use revert::{revert_message, revert_reason};
 pub use revm::primitives::hardfork::SpecId;
 pub use simulate::{Call, CallError, Called, call, estimate_gas, warm_up};
+pub use writes::write_set;
 pub use tx::{Envelope, EvmTx, TX_BYTES_MAX, TxError};

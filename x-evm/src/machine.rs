@@ -1,7 +1,8 @@
 //! revm with the chain's three differences: no reward to the beneficiary (fees are deferred adds), no value to blocked
 //! addresses, and a list of the value transfers that stood.
-use crate::db::{CodeCache, Failed, View};
+use crate::db::{Failed, View};
 use crate::env::Env;
+use executor::Plain;
 use revm::bytecode::opcode::SELFDESTRUCT;
 use revm::context::journal::JournalInner;
 use revm::context::{BlockEnv, CfgEnv, ContextSetters, LocalContext, TxEnv};
@@ -18,17 +19,44 @@ use revm::interpreter::{
     InstructionResult, InterpreterResult,
 };
 use revm::state::EvmState;
-use revm::{Context, Journal, JournalEntry};
+use revm::{Context, Journal};
 use state::StateScan;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use types::{Address, Bytes, U256};
 
-/// What a worker keeps from transaction to transaction: buffers and analysed code. No result depends on it.
-#[derive(Debug, Default)]
-pub struct Scratch {
-    journal: JournalInner<JournalEntry>,
-    codes: CodeCache,
+/// What a worker keeps from transaction to transaction: a machine over its view, and buffers. No result depends on it.
+#[derive(Default)]
+pub struct Scratch<'a> {
+    machine: Option<Machine<'a>>,
+    spare: EvmState,
+}
+
+impl std::fmt::Debug for Scratch<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scratch").finish_non_exhaustive()
+    }
+}
+
+impl<'a> Scratch<'a> {
+    fn machine(&mut self, view: &'a dyn executor::View, env: &'a Env) -> &mut Machine<'a> {
+        let same = |machine: &Machine<'a>| {
+            let db = &machine.0.ctx.journaled_state.database;
+            std::ptr::addr_eq(db.view, view) && std::ptr::eq(db.env, env)
+        };
+        if !self.machine.as_ref().is_some_and(same) {
+            self.machine = None;
+        }
+        self.machine.get_or_insert_with(|| Machine::new(env, view))
+    }
+    /// Takes back what a run left behind, for its memory.
+    pub(crate) fn recycle(&mut self, mut state: EvmState) {
+        // A map that once grew large is slow to clear for ever after.
+        if state.capacity() <= 256 {
+            state.clear();
+            self.spare = state;
+        }
+    }
 }
 
 /// Wei that moved from one account to another.
@@ -72,18 +100,24 @@ pub(crate) struct Ran {
     pub(crate) transfers: Vec<Transfer>,
 }
 
-/// Runs `tx` under `env` over `state`. `payee`: see [`View::payee`].
-pub(crate) fn run(
-    state: &dyn StateScan,
-    env: &Env,
+/// Runs `tx` under `env` over `view`. `payee`: see [`View::payee`].
+pub(crate) fn run<'a>(
+    view: &'a dyn executor::View,
+    env: &'a Env,
     tx: TxEnv,
     payee: Option<Address>,
-    scratch: &mut Scratch,
+    scratch: &mut Scratch<'a>,
 ) -> Result<Ran, EvmError> {
-    with_machine(state, env, payee, scratch, |machine| {
+    with_machine(view, env, payee, scratch, |machine| {
         machine.0.ctx.set_tx(tx);
         Rules::default().run(machine)
     })
+}
+
+/// Runs `tx` once, over any state.
+pub(crate) fn run_once(state: &dyn StateScan, env: &Env, tx: TxEnv) -> Result<Ran, EvmError> {
+    let plain = Plain { state, layout: env };
+    run(&plain, env, tx, None, &mut Scratch::default())
 }
 
 /// Calls the system contract `to` with `data`, as block hooks do (EIP-2935, EIP-4788): no sender, no fee.
@@ -92,9 +126,9 @@ pub(crate) fn run_system(
     env: &Env,
     to: Address,
     data: Bytes,
-    scratch: &mut Scratch,
 ) -> Result<Ran, EvmError> {
-    with_machine(state, env, None, scratch, |machine| {
+    let plain = Plain { state, layout: env };
+    with_machine(&plain, env, None, &mut Scratch::default(), |machine| {
         machine.0.ctx.set_tx(TxEnv::new_system_tx(to, data.into()));
         Rules::default().run_system_call(machine)
     })
@@ -102,40 +136,33 @@ pub(crate) fn run_system(
 
 /// Checks `tx` without running it; gives its intrinsic gas.
 pub(crate) fn validate(state: &dyn StateScan, env: &Env, tx: TxEnv) -> Result<u64, EvmError> {
-    let view = View {
-        state,
-        env,
-        codes: CodeCache::default(),
-        payee: None,
-    };
-    let mut machine = Machine::new(env, view, JournalInner::new());
+    let plain = Plain { state, layout: env };
+    let mut machine = Machine::new(env, &plain);
     machine.0.ctx.set_tx(tx);
     let gas = Rules::default().validate(&mut machine)?;
     Ok(gas.initial_regular_gas.max(gas.floor_gas))
 }
 
-fn with_machine(
-    state: &dyn StateScan,
-    env: &Env,
+fn with_machine<'a>(
+    view: &'a dyn executor::View,
+    env: &'a Env,
     payee: Option<Address>,
-    scratch: &mut Scratch,
-    run: impl FnOnce(&mut Machine<'_>) -> Result<ExecutionResult<HaltReason>, EvmError>,
+    scratch: &mut Scratch<'a>,
+    run: impl FnOnce(&mut Machine<'a>) -> Result<ExecutionResult<HaltReason>, EvmError>,
 ) -> Result<Ran, EvmError> {
-    let view = View {
-        state,
-        env,
-        codes: std::mem::take(&mut scratch.codes),
-        payee,
-    };
-    let mut journal = std::mem::take(&mut scratch.journal);
-    // A run that failed midway may have left something behind.
-    let _ = journal.finalize();
-    let mut machine = Machine::new(env, view, journal);
-    let result = run(&mut machine);
-    let Journal { database, inner } = &mut machine.0.ctx.journaled_state;
-    let state = inner.finalize();
-    scratch.codes = std::mem::take(&mut database.codes);
-    scratch.journal = std::mem::take(inner);
+    let spare = std::mem::take(&mut scratch.spare);
+    let machine = scratch.machine(view, env);
+    let ctx = &mut machine.0.ctx;
+    ctx.error = Ok(());
+    ctx.chain.transfers.clear();
+    ctx.chain.marks.clear();
+    let Journal { database, inner } = &mut ctx.journaled_state;
+    database.payee = payee;
+    database.epochs.clear();
+    inner.state = spare;
+    let result = run(machine);
+    // Also after a run that failed midway: nothing of it may be left behind.
+    let state = machine.0.ctx.journaled_state.inner.finalize();
     Ok(Ran {
         result: result?,
         state,
@@ -144,12 +171,19 @@ fn with_machine(
 }
 
 impl<'a> Machine<'a> {
-    fn new(env: &Env, view: View<'a>, mut journal: JournalInner<JournalEntry>) -> Self {
+    fn new(env: &'a Env, view: &'a dyn executor::View) -> Self {
         let spec = env.spec();
+        let mut journal = JournalInner::new();
         journal.set_spec_id(spec);
         let mut instruction = EthInstructions::new_mainnet_with_spec(spec);
         let gas = instruction.gas_table()[usize::from(SELFDESTRUCT)];
         instruction.insert_instruction(SELFDESTRUCT, Instruction::new(selfdestruct), gas);
+        let view = View {
+            view,
+            env,
+            payee: None,
+            epochs: Vec::new(),
+        };
         Self(Inner {
             ctx: Context {
                 block: env.block.clone(),

@@ -1,7 +1,7 @@
 //! The EVM as the app holds it: genesis, block hooks, queries.
 use crate::env::{CHAIN_SPEC, Env};
 use crate::execute::fatal;
-use crate::machine::{self, Scratch};
+use crate::machine;
 use crate::{envelope, genesis, query, revert, writes};
 use alloy_eips::eip2935::HISTORY_STORAGE_ADDRESS;
 use alloy_eips::eip4788::BEACON_ROOTS_ADDRESS;
@@ -67,14 +67,14 @@ pub fn system_call(
     to: Address,
     data: Bytes,
 ) -> Result<Option<(Bytes, WriteSet)>, StateError> {
-    let ran = machine::run_system(view, env, to, data, &mut Scratch::default()).map_err(fatal)?;
+    let ran = machine::run_system(view, env, to, data).map_err(fatal)?;
     if !ran.result.is_success() {
         return Ok(None);
     }
     let output = ran.result.output().map_or_else(Bytes::new, revert::bytes);
     Ok(Some((
         output,
-        writes::of_changes(view, env, &ran.state, None, None)?,
+        writes::as_writes(&view, env, writes::of_changes(&view, env, &ran.state, None, None)?)?,
     )))
 }
 

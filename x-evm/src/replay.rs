@@ -1,5 +1,4 @@
 //! Runs real Ethereum blocks on the chain's own executor and EVM, by Ethereum's rules of the block's fork.
-use crate::access::access;
 use crate::block::{logs_bloom, receipt, receipts_root};
 use crate::env::{Env, Fees, Hashes};
 use crate::execute::{Included, Outcome, execute};
@@ -10,13 +9,19 @@ use crate::tx::{Envelope, EvmTx};
 use alloy_consensus::ReceiptEnvelope;
 use alloy_consensus::transaction::SignerRecoverable;
 use alloy_primitives::{Bloom, Bytes as HexBytes};
-use executor::{BlockInput, DeferredKeys, Executor, Job, Settle, Stats};
+use executor::{
+    Account, BlockInput, DeferredKeys, Executor, Folded, Job, Layout, Parallel, Place, Settle, Stats, View,
+};
+use hashbrown::HashTable;
 use revm::context::{BlockEnv, CfgEnv};
 use revm::context_interface::block::BlobExcessGasAndPrice;
 use revm::primitives::hardfork::SpecId;
 use serde::Deserialize;
-use state::{Access, MemoryState, Overlay, StateError, StateScan, StateWrite, TxIndex, Value, WriteSet};
+use state::{
+    Access, Key, MemoryState, Overlay, StateError, StateRead, StateWrite, TxIndex, Value, WriteSet,
+};
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 use types::{Address, B256, ChainConfig, U256, keccak256};
 
@@ -81,6 +86,7 @@ pub struct RealBlock {
     /// State before the block, its system calls included.
     pub pre: BTreeMap<Address, PreAccount>,
     base: MemoryState,
+    flat: Flat,
     gas_used: u64,
     receipts_root: B256,
     bloom: Bloom,
@@ -179,12 +185,14 @@ impl RealBlock {
         for writes in begin {
             put_all(&mut base, writes)?;
         }
+        let flat = Flat::new(&env, &base)?;
         Ok(Self {
             number,
             env,
             txs,
             pre,
             base,
+            flat,
             gas_used: narrow("gasUsed", expected.gas_used)?,
             receipts_root: expected.receipts_root,
             bloom: expected.logs_bloom,
@@ -212,42 +220,56 @@ impl RealBlock {
         };
         let env = Arc::new(env(&header, spec, BTreeMap::new())?);
         let base = load(&env, &pre)?;
+        let flat = Flat::new(&env, &base)?;
         Ok(Self {
             number: 20_000_000,
             env,
             txs,
             pre,
             base,
+            flat,
             gas_used: 0,
             receipts_root: B256::ZERO,
             bloom: Bloom::ZERO,
         })
     }
 
+    /// Runs the block's transactions on `executor`, up to outputs and typed values.
+    pub fn execute_typed(&self, executor: &Parallel) -> Result<Folded<Outcome>, ReplayError> {
+        let (jobs, deferred) = (self.jobs(), self.deferred());
+        executor
+            .execute_typed(&self.input(&jobs, &deferred), &mut Nothing)
+            .map_err(|e| ReplayError::Execution(e.to_string()))
+    }
+
     /// Runs the block's transactions on `executor`.
     pub fn execute(&self, executor: &impl Executor) -> Result<executor::Executed<Outcome>, ReplayError> {
-        let jobs: Vec<Replay<'_>> = self
-            .txs
-            .iter()
-            .map(|tx| Replay {
-                env: &self.env,
-                tx,
-                access: access(tx, &self.env, Some(&self.base)),
-            })
-            .collect();
+        let (jobs, deferred) = (self.jobs(), self.deferred());
+        executor
+            .execute(&self.input(&jobs, &deferred), &mut Nothing)
+            .map_err(|e| ReplayError::Execution(e.to_string()))
+    }
+
+    fn jobs(&self) -> Vec<Replay<'_>> {
+        self.txs.iter().map(|tx| Replay { block: self, tx }).collect()
+    }
+    fn deferred(&self) -> DeferredKeys {
         let beneficiary = x_bank::balance_key(&self.env.block.beneficiary, &self.env.config.base_denom);
-        let deferred = DeferredKeys {
+        DeferredKeys {
             keys: vec![beneficiary],
             prefixes: Vec::new(),
-        };
-        let input = BlockInput {
+        }
+    }
+    fn input<'a>(
+        &'a self,
+        jobs: &'a [Replay<'a>],
+        deferred: &'a DeferredKeys,
+    ) -> BlockInput<'a, Replay<'a>> {
+        BlockInput {
             base: &self.base,
-            jobs: &jobs,
-            deferred: &deferred,
-        };
-        executor
-            .execute(&input, &mut Nothing)
-            .map_err(|e| ReplayError::Execution(e.to_string()))
+            jobs,
+            deferred,
+        }
     }
 
     /// The gas that all transactions used; an error where one could not run.
@@ -344,6 +366,7 @@ fn env(block: &Header, spec: SpecId, hashes: BTreeMap<u64, B256>) -> Result<Env,
         fees: Fees::Beneficiary,
         blocked: Arc::new(BTreeSet::new()),
         hashes: Hashes::Map(hashes),
+        codes: Arc::default(),
     })
 }
 
@@ -414,26 +437,128 @@ fn put_all(base: &mut MemoryState, writes: WriteSet) -> Result<(), ReplayError> 
     Ok(())
 }
 
+/// The state before a block as typed values in memory, as revm's own `CacheDB` has it.
+#[derive(Debug)]
+struct Flat {
+    env: Arc<Env>,
+    hasher: foldhash::fast::RandomState,
+    accounts: HashTable<(Address, Account)>,
+    slots: HashTable<(Address, U256, U256)>,
+}
+
+impl Flat {
+    fn new(env: &Arc<Env>, base: &MemoryState) -> Result<Self, ReplayError> {
+        let mut flat = Self {
+            env: env.clone(),
+            hasher: foldhash::fast::RandomState::default(),
+            accounts: HashTable::new(),
+            slots: HashTable::new(),
+        };
+        for (key, value) in &base.0 {
+            if key.store() == keys::STORE && key.bytes().first() == Some(&1) {
+                let hash = B256::from_slice(&key.bytes()[1..]);
+                env.codes.keep(hash, value.clone()).map_err(bad)?;
+            }
+            if let Some(place) = env.place(key) {
+                flat.set(&place, env.decode(&place, Some(value)).map_err(bad)?)?;
+            }
+        }
+        Ok(flat)
+    }
+    fn set(&mut self, place: &Place, word: U256) -> Result<(), ReplayError> {
+        match place {
+            Place::Nonce(who) => self.account_mut(who).nonce = narrow("nonce", word)?,
+            Place::Balance(who) => self.account_mut(who).balance = word,
+            Place::Code(who) => self.account_mut(who).code_hash = word.into(),
+            Place::Slot(who, slot) => {
+                let hasher = &self.hasher;
+                let (hash, entry) = (hasher.hash_one((who, slot)), (*who, *slot, word));
+                self.slots
+                    .insert_unique(hash, entry, |(w, s, _)| hasher.hash_one((w, s)));
+            }
+        }
+        Ok(())
+    }
+    fn account_mut(&mut self, who: &Address) -> &mut Account {
+        let hasher = &self.hasher;
+        let hash = hasher.hash_one(who);
+        let entry = self
+            .accounts
+            .entry(hash, |(w, _)| w == who, |(w, _)| hasher.hash_one(w));
+        &mut entry
+            .or_insert_with(|| (*who, Account::default()))
+            .into_mut()
+            .1
+    }
+}
+
+impl Layout for Flat {
+    fn place(&self, key: &Key) -> Option<Place> {
+        self.env.place(key)
+    }
+    fn key(&self, place: &Place) -> Key {
+        self.env.key(place)
+    }
+    fn decode(&self, place: &Place, value: Option<&Value>) -> Result<U256, StateError> {
+        self.env.decode(place, value)
+    }
+    fn encode(&self, place: &Place, word: U256, under: Option<&Value>) -> Result<Option<Value>, StateError> {
+        self.env.encode(place, word, under)
+    }
+    fn account(&self, _: &dyn StateRead, who: &Address) -> Result<Account, StateError> {
+        let found = self
+            .accounts
+            .find(self.hasher.hash_one(who), |(w, _)| w == who);
+        Ok(found.map_or_else(Account::default, |(_, account)| *account))
+    }
+    fn slot(&self, _: &dyn StateRead, who: &Address, slot: U256) -> Result<U256, StateError> {
+        let hash = self.hasher.hash_one((who, slot));
+        let found = self.slots.find(hash, |(w, s, _)| w == who && *s == slot);
+        Ok(found.map_or(U256::ZERO, |(_, _, word)| *word))
+    }
+}
+
 /// One transaction of a real block.
 struct Replay<'a> {
-    env: &'a Env,
+    block: &'a RealBlock,
     tx: &'a EvmTx,
-    access: Access,
 }
+
+/// Nothing is declared but the lane.
+const UNDECLARED: &Access = &Access {
+    reads: Vec::new(),
+    writes: Vec::new(),
+    adds: Vec::new(),
+    ranges: Vec::new(),
+    complete: false,
+};
 
 impl Job for Replay<'_> {
     type Output = Outcome;
-    type Scratch = Scratch;
+    type Scratch<'b>
+        = Scratch<'b>
+    where
+        Self: 'b;
     fn access(&self) -> &Access {
-        &self.access
+        UNDECLARED
     }
-    fn run(
-        &self,
-        view: &dyn StateScan,
-        scratch: &mut Scratch,
+    fn lane(&self) -> Option<&[u8]> {
+        Some(self.tx.sender.as_slice())
+    }
+    fn weight(&self) -> u64 {
+        self.tx.gas_limit()
+    }
+    fn layout(&self) -> Option<&dyn Layout> {
+        Some(&self.block.flat)
+    }
+    fn run<'b>(
+        &'b self,
+        view: &'b dyn View,
+        scratch: &mut Scratch<'b>,
     ) -> Result<executor::Outcome<Outcome>, StateError> {
-        let done = execute(view, self.env, self.tx, scratch)?;
+        let done = execute(view, &self.block.env, self.tx, scratch)?;
         Ok(executor::Outcome {
+            changes: done.changes,
             writes: done.writes,
             deferred: done.deferred,
             output: done.outcome,

@@ -2,7 +2,7 @@
 use crate::db::Failed;
 use crate::env::Env;
 use crate::execute::fatal;
-use crate::machine::{self, EvmError, Scratch};
+use crate::machine::{self, EvmError};
 use crate::revert;
 use alloy_eips::eip2930::AccessList;
 use alloy_eips::eip7702::SignedAuthorization;
@@ -111,7 +111,7 @@ const TRANSFER_GAS: u64 = 21_000;
 /// Reverts with their data; halts and refusals in geth's words.
 pub fn call(view: &dyn StateScan, env: &Env, call: &Call, gas_cap: u64) -> Result<Called, CallError> {
     let gas = call.gas.map_or(gas_cap, |gas| gas.min(gas_cap));
-    let done = attempt(view, env, call, gas, &mut Scratch::default()).map_err(|e| match e {
+    let done = attempt(view, env, call, gas).map_err(|e| match e {
         CallError::Failed(why) => CallError::Failed(format!("err: {why} (supplied gas {gas})")),
         other => other,
     })?;
@@ -137,7 +137,6 @@ pub fn call(view: &dyn StateScan, env: &Env, call: &Call, gas_cap: u64) -> Resul
 /// # Errors
 /// As [`call`]; `gas required exceeds allowance (N)` where no limit up to the caller's means is enough.
 pub fn estimate_gas(view: &dyn StateScan, env: &Env, call: &Call, gas_cap: u64) -> Result<u64, CallError> {
-    let scratch = &mut Scratch::default();
     let mut high = call
         .gas
         .filter(|gas| *gas >= TRANSFER_GAS)
@@ -155,13 +154,13 @@ pub fn estimate_gas(view: &dyn StateScan, env: &Env, call: &Call, gas_cap: u64) 
         && call.access_list.is_empty()
         && high >= TRANSFER_GAS
         && crate::keys::code_hash(view, &to)? == revm::primitives::KECCAK_EMPTY
-        && let ExecutionResult::Success { gas, .. } = attempt(view, env, call, TRANSFER_GAS, scratch)?
+        && let ExecutionResult::Success { gas, .. } = attempt(view, env, call, TRANSFER_GAS)?
         && gas.tx_gas_used() == TRANSFER_GAS
     {
         return Ok(TRANSFER_GAS);
     }
     let allowance = || CallError::Failed(format!("gas required exceeds allowance ({high})"));
-    let (used, refunded) = match try_limit(view, env, call, high, scratch)? {
+    let (used, refunded) = match try_limit(view, env, call, high)? {
         Some(ExecutionResult::Success { gas, .. }) => (gas.tx_gas_used(), gas.inner_refunded()),
         Some(ExecutionResult::Revert { output, .. }) => return Err(CallError::Reverted { data: output.0 }),
         Some(ExecutionResult::Halt {
@@ -174,8 +173,8 @@ pub fn estimate_gas(view: &dyn StateScan, env: &Env, call: &Call, gas_cap: u64) 
         }
     };
     let (mut low, mut high) = (used.saturating_sub(1), high);
-    let mut works = |limit: u64| -> Result<bool, CallError> {
-        Ok(try_limit(view, env, call, limit, scratch)?.is_some_and(|r| r.is_success()))
+    let works = |limit: u64| -> Result<bool, CallError> {
+        Ok(try_limit(view, env, call, limit)?.is_some_and(|r| r.is_success()))
     };
     // What it used, its refund and the call stipend, with the 1/64 that calls hold back: often enough at once.
     let optimistic = (used + refunded + 2_300).saturating_mul(64) / 63;
@@ -218,9 +217,8 @@ fn try_limit(
     env: &Env,
     call: &Call,
     limit: u64,
-    scratch: &mut Scratch,
 ) -> Result<Option<ExecutionResult>, CallError> {
-    match run(view, env, call, limit, scratch) {
+    match run(view, env, call, limit) {
         Ok(result) => Ok(Some(result)),
         Err(EVMError::Transaction(
             InvalidTransaction::CallGasCostMoreThanGasLimit { .. }
@@ -238,9 +236,8 @@ fn attempt(
     env: &Env,
     call: &Call,
     gas: u64,
-    scratch: &mut Scratch,
 ) -> Result<ExecutionResult, CallError> {
-    run(view, env, call, gas, scratch).map_err(|e| refusal(e, env, call))
+    run(view, env, call, gas).map_err(|e| refusal(e, env, call))
 }
 
 fn refusal(error: EvmError, env: &Env, call: &Call) -> CallError {
@@ -274,7 +271,6 @@ fn run(
     env: &Env,
     call: &Call,
     gas: u64,
-    scratch: &mut Scratch,
 ) -> Result<ExecutionResult, EvmError> {
     let from = call.from.unwrap_or(Address::ZERO);
     // geth asks for value and fee together, also where the fee is nothing.
@@ -313,5 +309,5 @@ fn run(
         authorization_list: call.authorizations.iter().cloned().map(Either::Left).collect(),
         ..TxEnv::default()
     };
-    Ok(machine::run(view, &env, tx, None, scratch)?.result)
+    Ok(machine::run_once(view, &env, tx)?.result)
 }

@@ -7,7 +7,7 @@
 mod common;
 
 use alloy_primitives::Bytes;
-use common::Chain;
+use common::{Chain, execute};
 use revm::context::{BlockEnv, CfgEnv};
 use revm::context_interface::block::BlobExcessGasAndPrice;
 use serde::Deserialize;
@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use types::{Address, B256, U256, keccak256};
-use x_evm::{Env, EvmTx, Fees, Hashes, Outcome, Scratch, SpecId};
+use x_evm::{Env, EvmTx, Fees, Hashes, Outcome, SpecId};
 
 #[derive(Deserialize)]
 struct Case {
@@ -143,7 +143,6 @@ fn check(
     case: &Case,
     spec: SpecId,
     post: &Post,
-    scratch: &mut Scratch,
 ) -> Result<(), String> {
     load(chain, &case.pre);
     let mut cfg = CfgEnv::new_with_spec(spec);
@@ -174,7 +173,7 @@ fn check(
         Ok(tx) => tx,
         Err(e) => return refused(e.to_string()),
     };
-    let done = x_evm::execute(&chain.state, &env, &tx, scratch).map_err(|e| e.to_string())?;
+    let done = execute(&chain.state, &env, &tx).map_err(|e| e.to_string())?;
     let included = match done.outcome {
         Outcome::Invalid(invalid) => return refused(invalid.message),
         Outcome::Included(included) => included,
@@ -211,7 +210,7 @@ fn state_tests_come_out_as_the_specification_says() {
     let mut paths = Vec::new();
     files(Path::new(&dir), &mut paths);
     paths.sort();
-    let (mut chain, mut scratch) = (Chain::new(), Scratch::default());
+    let mut chain = Chain::new();
     let (mut passed, mut failed) = (0, Vec::new());
     for path in paths {
         let cases: BTreeMap<String, Case> = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
@@ -224,7 +223,7 @@ fn state_tests_come_out_as_the_specification_says() {
                     other => panic!("fork {other}"),
                 };
                 for post in posts {
-                    match check(&mut chain, &case, spec, post, &mut scratch) {
+                    match check(&mut chain, &case, spec, post) {
                         Ok(()) => passed += 1,
                         Err(why) => failed.push(format!("{name}: {why}")),
                     }

@@ -11,7 +11,7 @@ use revm::context::CfgEnv;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use types::{Address, B256, U256};
-use x_evm::{Env, EvmTx, Fees, Hashes, Included, Outcome, Scratch, SpecId};
+use x_evm::{Env, EvmTx, Fees, Hashes, Included, Outcome, SpecId};
 
 fn env(chain: &Chain, spec: SpecId) -> Env {
     let mut env = chain.env();
@@ -28,7 +28,7 @@ fn env(chain: &Chain, spec: SpecId) -> Env {
 }
 
 fn run(chain: &mut Chain, env: &Env, tx: &EvmTx) -> Included {
-    let done = x_evm::execute(&chain.state, env, tx, &mut Scratch::default()).unwrap();
+    let done = execute(&chain.state, env, tx).unwrap();
     let Outcome::Included(included) = done.outcome else {
         panic!("{:?}", done.outcome)
     };
@@ -119,12 +119,7 @@ fn the_beneficiary_gets_the_tip_and_nobody_the_base_fee() {
             "{spec:?}"
         );
         // Who is paid the tip may also be paid.
-        let done = x_evm::execute(
-            &chain.state,
-            &env,
-            &sign(legacy(nonce + 1, miner, 5), 1),
-            &mut Scratch::default(),
-        );
+        let done = execute(&chain.state, &env, &sign(legacy(nonce + 1, miner, 5), 1));
         let done = done.unwrap();
         assert_eq!((done.writes.len(), done.deferred.len()), (3, 1));
     }

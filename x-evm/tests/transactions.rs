@@ -359,20 +359,19 @@ fn a_failed_read_comes_back_unchanged_from_wherever_it_happens() {
     let tx = sign(calls(0, at, 5, word(Address::repeat_byte(9))), 1);
     let env = chain.env();
     let all = Spy::new(&chain.state, None);
-    let want = x_evm::execute(&all, &env, &tx, &mut x_evm::Scratch::default()).unwrap();
+    let want = execute(&all, &env, &tx).unwrap();
     let reads = all.seen.borrow().len();
     assert!(reads > 8, "{reads}");
-    let mut scratch = x_evm::Scratch::default();
     for n in 0..reads {
         let spy = Spy::new(&chain.state, Some(n));
-        match x_evm::execute(&spy, &env, &tx, &mut scratch) {
+        match execute(&spy, &env, &tx) {
             Err(e) => assert_eq!(e, state::StateError::Blocked(7)),
-            // The scratch saves reads: then the failing one is never reached.
+            // Code that is known saves reads: then the failing one is never reached.
             Ok(done) => assert!(spy.seen.borrow().len() <= n && done == want),
         }
-        // And a worker that was interrupted does the next run right.
+        // And the next run is right.
         assert_eq!(
-            x_evm::execute(&chain.state, &env, &tx, &mut scratch).unwrap(),
+            execute(&chain.state, &env, &tx).unwrap(),
             want
         );
     }
@@ -385,7 +384,7 @@ fn payments_to_one_account_do_not_read_it() {
     let tx = sign(transfer(0, to, 5), 1);
     let env = chain.env();
     let spy = Spy::new(&chain.state, None);
-    let done = x_evm::execute(&spy, &env, &tx, &mut x_evm::Scratch::default()).unwrap();
+    let done = execute(&spy, &env, &tx).unwrap();
     let (balance, account) = (x_bank::balance_key(&to, "abraid"), x_auth::account_key(&to));
     assert!(
         spy.seen.borrow().iter().all(|k| *k != balance && *k != account),

@@ -6,7 +6,7 @@
 )]
 use executor::{
     BlockInput, DeferredKeys, ExecError, Executed, Executor, Faults, Job, Outcome, Parallel, Serial, Settle,
-    Stats,
+    Stats, View,
 };
 use state::{
     Access, Control, Deferral, Delta, Key, KeyRange, MemoryState, Overlay, StateError, StateRead, StateScan,
@@ -147,11 +147,11 @@ impl Digest {
 
 impl Job for Program {
     type Output = u64;
-    type Scratch = Vec<u8>;
+    type Scratch<'b> = Vec<u8>;
     fn access(&self) -> &Access {
         &self.access
     }
-    fn run(&self, view: &dyn StateScan, scratch: &mut Vec<u8>) -> Result<Outcome<u64>, StateError> {
+    fn run<'b>(&'b self, view: &'b dyn View, scratch: &mut Vec<u8>) -> Result<Outcome<u64>, StateError> {
         scratch.clear();
         let mut state = Overlay::new(view);
         let mut digest = Digest(7);
@@ -227,6 +227,7 @@ impl Job for Program {
                 }
                 Step::FailIf(n) if digest.0.is_multiple_of(*n) => {
                     return Ok(Outcome {
+                        changes: Vec::new(),
                         writes: WriteSet::new(),
                         deferred: Vec::new(),
                         output: digest.0,
@@ -245,6 +246,7 @@ impl Job for Program {
         }
         let buffered = state.finish()?;
         Ok(Outcome {
+            changes: Vec::new(),
             writes: buffered.writes,
             deferred: buffered.deferred,
             output: digest.0,
@@ -273,6 +275,7 @@ impl Meter {
 impl Settle<Program> for Meter {
     fn skip(&mut self, _: TxIndex, _: &Program) -> Option<Outcome<u64>> {
         (self.used >= self.limit).then(|| Outcome {
+            changes: Vec::new(),
             writes: WriteSet::new(),
             deferred: Vec::new(),
             output: 0,

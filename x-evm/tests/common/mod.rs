@@ -11,7 +11,7 @@ use state::{
 };
 use std::sync::Arc;
 use types::{Address, B256, ChainConfig, Timestamp, U256, keccak256};
-use x_evm::{Env, Envelope, Evm, EvmTx, Executed, Included, Invalid, Outcome, Scratch};
+use x_evm::{Env, Envelope, Evm, EvmTx, Executed, Included, Invalid, Outcome};
 
 pub const GWEI: u64 = 1_000_000_000;
 pub const ETHER: u64 = 1_000_000_000_000_000_000;
@@ -106,7 +106,6 @@ pub struct Chain {
     pub state: MemoryState,
     pub block: BlockContext,
     pub evm: Evm,
-    scratch: Scratch,
 }
 
 impl Chain {
@@ -127,7 +126,6 @@ impl Chain {
             state: MemoryState::default(),
             block,
             evm,
-            scratch: Scratch::default(),
         };
         chain.edit(|state, block, evm| {
             let mut updates = Vec::new();
@@ -177,7 +175,7 @@ impl Chain {
     /// Runs without applying.
     pub fn try_run(&mut self, tx: &EvmTx) -> Executed {
         let env = self.env();
-        x_evm::execute(&self.state, &env, tx, &mut self.scratch).unwrap()
+        execute(&self.state, &env, tx).unwrap()
     }
     /// Runs a transaction that must be included, applies it, and checks the books.
     pub fn run(&mut self, tx: &EvmTx) -> Included {
@@ -284,4 +282,12 @@ impl StateScan for Spy<'_> {
     ) -> Result<(), state::StateError> {
         panic!("the EVM reads no ranges")
     }
+}
+
+/// Runs `tx` over any state, all changes being among the writes.
+pub fn execute(state: &dyn StateScan, env: &Env, tx: &EvmTx) -> Result<Executed, state::StateError> {
+    let mut done = x_evm::execute_once(state, env, tx)?;
+    let changes = std::mem::take(&mut done.changes);
+    done.writes = x_evm::write_set(&state, env, changes, done.writes)?;
+    Ok(done)
 }

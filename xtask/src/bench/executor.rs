@@ -110,8 +110,8 @@ fn mainnet(dir: &Path, executors: &Executors, reps: usize) -> anyhow::Result<()>
 #[derive(Debug, Default)]
 struct Measured {
     ms: [Vec<f64>; 3],
-    /// CPU seconds of the parallel executor, by repetition; and of the baseline.
-    cpu_s: [Vec<f64>; 2],
+    /// CPU seconds of the parallel executor, of the baseline, and of one worker.
+    cpu_s: [Vec<f64>; 3],
     txs: usize,
     stats: Stats,
 }
@@ -126,13 +126,14 @@ impl Measured {
         let cpu = least(&self.cpu_s[0]);
         format!(
             "{name} serial_ms={serial:.2} parallel_ms={many:.2} ratio={:.2} cpu_s={cpu:.4} ratio_median={:.2} \
-             one_ms={one:.2} one_ratio={:.2} one_ratio_median={:.2} cores={:.2} cpu_ratio={:.2} txs={} runs={} aborts={} waits={}",
+             one_ms={one:.2} one_ratio={:.2} one_ratio_median={:.2} cores={:.2} cpu_ratio={:.2} one_cpu_ratio={:.2} txs={} runs={} aborts={} waits={}",
             serial / many,
             s / m,
             serial / one,
             s / o,
             cpu * 1e3 / many,
             cpu / least(&self.cpu_s[1]),
+            least(&self.cpu_s[2]) / least(&self.cpu_s[1]),
             self.txs,
             self.stats.executions,
             self.stats.aborts,
@@ -185,13 +186,14 @@ fn measure(
     for rep in 0..warm_up + reps {
         let (gas, serial, serial_cpu) = baseline(block, db.clone(), &envs)?;
         let (many, many_cpu, stats) = ours(block, &executors.many, gas)?;
-        let (one, _, _) = ours(block, &executors.one, gas)?;
+        let (one, one_cpu, _) = ours(block, &executors.one, gas)?;
         if rep >= warm_up {
             for (to, ms) in measured.ms.iter_mut().zip([serial, many, one]) {
                 to.push(ms);
             }
             measured.cpu_s[0].push(many_cpu);
             measured.cpu_s[1].push(serial_cpu);
+            measured.cpu_s[2].push(one_cpu);
             measured.stats = stats;
         }
     }
@@ -224,7 +226,7 @@ fn baseline(block: &RealBlock, db: CacheDB<EmptyDB>, envs: &[TxEnv]) -> anyhow::
 /// Milliseconds, CPU seconds, how it went.
 fn ours(block: &RealBlock, executor: &Parallel, gas: u64) -> anyhow::Result<(f64, f64, Stats)> {
     let (cpu, start) = (cpu_s(), Instant::now());
-    let done = block.execute(executor)?;
+    let done = block.execute_typed(executor)?;
     let ms = start.elapsed().as_secs_f64() * 1e3;
     let cpu = cpu_s() - cpu;
     let stats = done.stats;
@@ -278,3 +280,4 @@ fn cache(pre: &BTreeMap<types::Address, PreAccount>) -> CacheDB<EmptyDB> {
     }
     db
 }
+
