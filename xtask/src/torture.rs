@@ -123,20 +123,20 @@ fn home(
                 bail!("era {}: a child failed: {why}", plan.era);
             }
         }
-        match chain.check(plan.era, random) {
-            Verdict::Whole => tally.blocks += chain.height().saturating_sub(before),
-            verdict => {
-                match verdict {
-                    Verdict::Lost(_) => tally.lost += 1,
-                    Verdict::Torn(_) => tally.torn += 1,
-                    _ => tally.unrecoverable += 1,
+        let (count, word, why) = match chain.check(plan.era, random) {
+            Verdict::Whole => {
+                tally.blocks += chain.height().saturating_sub(before);
+                if chain.height() > HOME_HEIGHTS {
+                    break;
                 }
-                bail!("era {}, {plan:?} ended {ended:?}: {verdict:?}", plan.era);
+                continue;
             }
-        }
-        if chain.height() > HOME_HEIGHTS {
-            break;
-        }
+            Verdict::Lost(why) => (&mut tally.lost, "lost", why),
+            Verdict::Torn(why) => (&mut tally.torn, "torn", why),
+            Verdict::Unrecoverable(why) => (&mut tally.unrecoverable, "unrecoverable", why),
+        };
+        *count += 1;
+        bail!("era {}, {plan:?} ended {ended:?}: {word}: {why}", plan.era);
     }
     Ok(())
 }

@@ -11,7 +11,6 @@
 //! | 7 total | `blocks.rs`: a_block_of_anything_is_executed |
 //! | 8 environment | `blocks.rs`: code_sees_what_the_header_says, an_ethereum_header_is_recomputed_by_any_client |
 //! | 9 beneficiary | `chain.rs`: a_contract_reads_the_collectors_balance_exactly |
-//! | 10 state sync, 11 retain height | wait for snapshots and pruning |
 //! | 12 solo | node's `solo/tests.rs` |
 //! | 13 block gas | `blocks.rs`: what_has_no_room_is_not_run, a_proposal_of_refunded_gas_is_accepted, proposals_beyond_bytes_or_gas_are_refused; `chain.rs`: a_block_beyond_its_gas_refuses_the_rest |
 //! | 14 receipts | `transactions.rs`: what_cannot_run_leaves_no_trace_at_all, what_fails_after_it_was_charged_has_a_receipt, bytes_that_come_again_do_not_hide_where_they_ran |

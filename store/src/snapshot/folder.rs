@@ -163,10 +163,9 @@ fn find(folder: &Path, latest: u64) -> io::Result<Vec<Kept>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        let name = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .unwrap_or_default();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+            continue;
+        };
         match name.parse::<u64>() {
             Ok(height) if height <= latest => match read(&path, height) {
                 Some(kept) => found.push(kept),
