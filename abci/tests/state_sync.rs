@@ -15,6 +15,7 @@ use tendermint_proto::v0_38::abci::response_offer_snapshot::Result as Offered;
 use tendermint_proto::v0_38::abci::*;
 use tendermint_proto::v0_38::types::{BlockParams, ConsensusParams, VersionParams};
 use types::{Bytes, ChainConfig, Coin, U256};
+use x_staking::GenesisValidator;
 
 type Node = AbciApp<DiskStore>;
 
@@ -48,6 +49,7 @@ fn block(height: i64) -> RequestFinalizeBlock {
 /// Plays a block. Gives the app hash.
 fn play(node: &Node, height: i64) -> Bytes {
     let done = node.finalize_block(block(height));
+    assert_eq!(node.take_failure(), None);
     node.commit();
     assert_eq!(node.take_failure(), None);
     done.app_hash
@@ -60,10 +62,13 @@ fn chain(home: &Path) -> (Node, Vec<Bytes>) {
         address: types::Address::repeat_byte(9),
         coins: vec![Coin::new(U256::from(77), "abraid")],
     };
+    let config = ChainConfig::braid();
+    let stake = config.power_reduction() * U256::from(10);
+    let validator = GenesisValidator::new(types::Address::repeat_byte(7), "one", [3; 32], stake);
     let state = app_state(&GenesisSpec {
-        config: ChainConfig::braid(),
+        config,
         accounts: vec![account],
-        validators: Vec::new(),
+        validators: vec![validator],
     });
     node.init_chain(RequestInitChain {
         time: block(0).time,
@@ -80,6 +85,7 @@ fn chain(home: &Path) -> (Node, Vec<Bytes>) {
         initial_height: 1,
         ..Default::default()
     });
+    assert_eq!(node.take_failure(), None);
     let mut hashes = Vec::new();
     for height in 1..=4 {
         hashes.push(play(&node, height));
