@@ -143,6 +143,7 @@ async fn a_node_joins_by_state_sync_and_homes_are_exported_and_imported() {
     let first = what_it_has(&members[0], &joined).await;
     a_restart_goes_on(&mut running, &joined, &members[0]).await;
     exports_and_imports(&mut running, &joined, first, dir.path()).await;
+    a_home_is_looked_into_taken_back_and_pruned(&mut running).await;
     running.stop_all().await.unwrap();
 }
 
@@ -390,4 +391,47 @@ async fn exports_and_imports(running: &mut Running, joined: &Member, first: u64,
         let have = eth(&validator, "eth_getBalance", asked.clone()).await.unwrap();
         assert_eq!(have, eth(&other, "eth_getBalance", asked).await.unwrap());
     }
+}
+
+/// What a stopped home that ran under load says of itself, before and after it went back and let go of old state; and it
+/// catches up with the others.
+async fn a_home_is_looked_into_taken_back_and_pruned(running: &mut Running) {
+    let (validator, other) = (
+        running.network.members[2].clone(),
+        running.network.members[0].clone(),
+    );
+    running.stop(validator.index).await.unwrap();
+    let verify = || {
+        let out = command(&["store", "verify", "-o", "json"], &validator.home);
+        done(&out);
+        serde_json::from_slice::<Value>(&out.stdout).unwrap()
+    };
+    let checked = verify();
+    assert!(checked.is_object(), "{checked}");
+    let stats = command(&["store", "stats", "-o", "json"], &validator.home);
+    done(&stats);
+    let stats: Value = serde_json::from_slice(&stats.stdout).unwrap();
+    let newest = stats["heights"]["latest"].as_u64();
+    let newest = newest.unwrap_or_else(|| panic!("{stats}"));
+    let back = newest - 5;
+    let said = done(&command(
+        &["rollback", "--height", &back.to_string()],
+        &validator.home,
+    ));
+    let next = header(&other, back + 1).await;
+    let hash = next["app_hash"].as_str().unwrap();
+    let want = format!("Rolled back state to height {back} and hash {hash}");
+    assert!(said.contains(&want), "{said}");
+    verify();
+    done(&command(&["prune", "everything"], &validator.home));
+    verify();
+    let gone = command(&["rollback", "--height", "1"], &validator.home);
+    assert!(
+        String::from_utf8_lossy(&gone.stderr).contains("not available"),
+        "{gone:?}"
+    );
+    running.start(validator.index).unwrap();
+    let top = height(&other).await;
+    until_height(&validator, top + 2).await;
+    assert_eq!(header(&validator, top + 2).await, header(&other, top + 2).await);
 }

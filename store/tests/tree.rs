@@ -278,3 +278,25 @@ fn keys_and_values_of_every_length_hash_as_they_should() {
         }
     }
 }
+
+/// Values that lie outside the arena's words are let go of by one thread while another makes room for more: found as a
+/// deadlock by `cargo xtask torture`, seed 4242.
+#[test]
+fn long_values_come_and_go_on_two_threads_at_once() {
+    let long = |n: u64| Value::from(vec![n as u8; 5000]);
+    let mut tree = Tree::new();
+    std::thread::scope(|scope| {
+        let (send, old) = std::sync::mpsc::sync_channel::<Tree>(2);
+        scope.spawn(move || old.into_iter().for_each(drop));
+        for height in 1..=400u64 {
+            for key in 0..8u64 {
+                tree.set(&key.to_be_bytes(), long(height + key), height);
+            }
+            tree.seal();
+            send.send(tree.clone()).unwrap();
+        }
+        drop(send);
+    });
+    assert_eq!(tree.size(), 8);
+    assert_eq!(tree.get(&3u64.to_be_bytes()), Some(long(403)));
+}

@@ -21,8 +21,10 @@ pub(super) fn run(history: &FlatHistory) {
     loop {
         let mut progress = history.progress.lock();
         while !progress.stop && (progress.paused || !progress.merge_due) {
-            progress.merging = false;
-            history.changed.notify_all();
+            // Told once: two threads that wake each other would never sleep.
+            if std::mem::take(&mut progress.merging) {
+                history.changed.notify_all();
+            }
             history.changed.wait(&mut progress);
         }
         if progress.stop {

@@ -76,8 +76,10 @@ fn feed(history: &FlatHistory, disk: &Disk, newest: &Mutex<Option<Frozen>>) {
             if reached < progress.durable && again && !progress.paused {
                 break reached;
             }
-            progress.feeding = false;
-            history.changed.notify_all();
+            // Told once: two threads that wake each other would never sleep.
+            if std::mem::take(&mut progress.feeding) {
+                history.changed.notify_all();
+            }
             history.changed.wait(&mut progress);
         };
         progress.feeding = true;

@@ -175,9 +175,13 @@ impl Arena {
             return;
         }
         let mut values = self.outside.write();
+        for Place { at, .. } in &outside {
+            values[(at & !OUTSIDE) as usize] = Value::new();
+        }
+        // Whoever reserves holds these two the other way round.
+        drop(values);
         let mut space = self.space.lock();
         for Place { at, len } in outside {
-            values[(at & !OUTSIDE) as usize] = Value::new();
             space.outside -= u64::from(len);
             space.free_outside.push(at & !OUTSIDE);
         }
