@@ -3,8 +3,8 @@ use crate::home::HomeArgs;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use node::{
-    AppConfig, CommitKind, DatabaseKind, Endpoints, Execution, ExecutorKind, Home, KeepOptions, StartOptions, Stop,
-    StoreConfig,
+    AppConfig, CommitKind, DatabaseKind, Endpoints, Execution, ExecutorKind, Home, KeepOptions, StartOptions,
+    Stop, StoreConfig,
 };
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;

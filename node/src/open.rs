@@ -1,6 +1,6 @@
 //! Opening the app over the node's store on disk.
-use crate::{AppConfig, Execution, Home, NodeError, StoreConfig};
 use crate::retention::evidence_blocks;
+use crate::{AppConfig, Execution, Home, NodeError, StoreConfig};
 use app::{App, BlockRetention};
 use executor::AnyExecutor;
 use std::sync::Arc;

@@ -48,11 +48,8 @@ pub trait Chain: Send + Sync + 'static {
     /// Answers an ABCI query.
     fn query(&self, query: &Query) -> QueryResult;
     /// Tells how parallel a block was; `clock` counts nanoseconds.
-    fn explain(
-        &self,
-        height: u64,
-        clock: &(dyn Fn() -> u64 + Sync),
-    ) -> Result<Option<Explanation>, AppError>;
+    fn explain(&self, height: u64, clock: &(dyn Fn() -> u64 + Sync))
+    -> Result<Option<Explanation>, AppError>;
 }
 
 impl<S: CommitStore> Chain for App<S> {

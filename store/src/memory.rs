@@ -2,7 +2,9 @@
 use crate::versions::{Staged, Versions};
 use crate::{Config, Frozen};
 use parking_lot::RwLock;
-use state::{AppHash, BlockRecord, Bytes, ChangeSet, CommitStore, Key, Proven, StateSync, StoreError, Version};
+use state::{
+    AppHash, BlockRecord, Bytes, ChangeSet, CommitStore, Key, Proven, StateSync, StoreError, Version,
+};
 use std::collections::BTreeMap;
 
 /// A commit store in RAM. Versions older than the ring are gone; records and index entries stay.

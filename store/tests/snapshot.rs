@@ -331,7 +331,7 @@ fn killed_at_each_point(home: &Path, copies: &Path, work: impl FnOnce(&DiskStore
             let mut seen = seen.lock().unwrap();
             let to = copies.join(seen.len().to_string());
             // Opening came by here too.
-            let _ = std::fs::remove_dir_all(&to);
+            let _ = fs::remove_dir_all(&to);
             copy(&home, &to);
             seen.push((point, to));
         }

@@ -289,7 +289,8 @@ fn long_values_come_and_go_on_two_threads_at_once() {
         let (send, old) = std::sync::mpsc::sync_channel::<Tree>(2);
         scope.spawn(move || old.into_iter().for_each(drop));
         for height in 1..=400u64 {
-            for key in 0..8u64 {
+            // New ones make room grow, old ones are let go of.
+            for key in (0..40).chain(40 + height * 20..60 + height * 20) {
                 tree.set(&key.to_be_bytes(), long(height + key), height);
             }
             tree.seal();
@@ -297,6 +298,6 @@ fn long_values_come_and_go_on_two_threads_at_once() {
         }
         drop(send);
     });
-    assert_eq!(tree.size(), 8);
+    assert_eq!(tree.size(), 40 + 400 * 20);
     assert_eq!(tree.get(&3u64.to_be_bytes()), Some(long(403)));
 }

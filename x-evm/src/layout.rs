@@ -122,11 +122,7 @@ mod tests {
             }
         }
         let other = x_bank::balance_key(&who, "other");
-        for key in [
-            other,
-            keys::slot_key(&who, &U256::ZERO, 3),
-            keys::epoch_key(&who),
-        ] {
+        for key in [other, keys::slot_key(&who, &U256::ZERO, 3), keys::epoch_key(&who)] {
             assert_eq!(env.place(&key), None, "{key:?}");
         }
     }

@@ -34,13 +34,13 @@ pub use alloy_consensus::ReceiptEnvelope;
 pub use alloy_primitives::{Bloom, Log};
 pub use block::{logs_bloom, receipt, receipts_root, transactions_root};
 pub use check::{check, intrinsic_gas};
+pub use db::Codes;
 pub use eip1559::next_base_fee;
 pub use env::{CHAIN_SPEC, Env, Fees, Hashes};
 pub use envelope::{
     EnvelopeError, ExtensionOptionsEthereumTx, Log as ProtoLog, MSG_TYPE, MsgEthereumTx,
     MsgEthereumTxResponse, OPTION_TYPE, RESPONSE_TYPE, unwrap, wrap,
 };
-pub use db::Codes;
 pub use execute::{Executed, Included, Outcome, execute, execute_once};
 pub use genesis::Preinstall;
 pub use invalid::Invalid;
@@ -58,5 +58,5 @@ pub use query::{
 pub use revert::{revert_message, revert_reason};
 pub use revm::primitives::hardfork::SpecId;
 pub use simulate::{Call, CallError, Called, call, estimate_gas, warm_up};
-pub use writes::write_set;
 pub use tx::{Envelope, EvmTx, TX_BYTES_MAX, TxError};
+pub use writes::write_set;

@@ -74,7 +74,11 @@ pub fn system_call(
     let output = ran.result.output().map_or_else(Bytes::new, revert::bytes);
     Ok(Some((
         output,
-        writes::as_writes(&view, env, writes::of_changes(&view, env, &ran.state, None, None)?)?,
+        writes::as_writes(
+            &view,
+            env,
+            writes::of_changes(&view, env, &ran.state, None, None)?,
+        )?,
     )))
 }
 

@@ -17,9 +17,7 @@ use revm::context::{BlockEnv, CfgEnv};
 use revm::context_interface::block::BlobExcessGasAndPrice;
 use revm::primitives::hardfork::SpecId;
 use serde::Deserialize;
-use state::{
-    Access, Key, MemoryState, Overlay, StateError, StateRead, StateWrite, TxIndex, Value, WriteSet,
-};
+use state::{Access, Key, MemoryState, Overlay, StateError, StateRead, StateWrite, TxIndex, Value, WriteSet};
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher as _;
 use std::sync::Arc;
@@ -260,11 +258,7 @@ impl RealBlock {
             prefixes: Vec::new(),
         }
     }
-    fn input<'a>(
-        &'a self,
-        jobs: &'a [Replay<'a>],
-        deferred: &'a DeferredKeys,
-    ) -> BlockInput<'a, Replay<'a>> {
+    fn input<'a>(&'a self, jobs: &'a [Replay<'a>], deferred: &'a DeferredKeys) -> BlockInput<'a, Replay<'a>> {
         BlockInput {
             base: &self.base,
             jobs,
@@ -485,10 +479,7 @@ impl Flat {
         let entry = self
             .accounts
             .entry(hash, |(w, _)| w == who, |(w, _)| hasher.hash_one(w));
-        &mut entry
-            .or_insert_with(|| (*who, Account::default()))
-            .into_mut()
-            .1
+        &mut entry.or_insert_with(|| (*who, Account::default())).into_mut().1
     }
 }
 
@@ -506,9 +497,7 @@ impl Layout for Flat {
         self.env.encode(place, word, under)
     }
     fn account(&self, _: &dyn StateRead, who: &Address) -> Result<Account, StateError> {
-        let found = self
-            .accounts
-            .find(self.hasher.hash_one(who), |(w, _)| w == who);
+        let found = self.accounts.find(self.hasher.hash_one(who), |(w, _)| w == who);
         Ok(found.map_or_else(Account::default, |(_, account)| *account))
     }
     fn slot(&self, _: &dyn StateRead, who: &Address, slot: U256) -> Result<U256, StateError> {

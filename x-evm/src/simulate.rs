@@ -231,12 +231,7 @@ fn try_limit(
     }
 }
 
-fn attempt(
-    view: &dyn StateScan,
-    env: &Env,
-    call: &Call,
-    gas: u64,
-) -> Result<ExecutionResult, CallError> {
+fn attempt(view: &dyn StateScan, env: &Env, call: &Call, gas: u64) -> Result<ExecutionResult, CallError> {
     run(view, env, call, gas).map_err(|e| refusal(e, env, call))
 }
 
@@ -266,12 +261,7 @@ fn refusal(error: EvmError, env: &Env, call: &Call) -> CallError {
     }
 }
 
-fn run(
-    view: &dyn StateScan,
-    env: &Env,
-    call: &Call,
-    gas: u64,
-) -> Result<ExecutionResult, EvmError> {
+fn run(view: &dyn StateScan, env: &Env, call: &Call, gas: u64) -> Result<ExecutionResult, EvmError> {
     let from = call.from.unwrap_or(Address::ZERO);
     // geth asks for value and fee together, also where the fee is nothing.
     let balance = x_bank::balance(view, &from, &env.config.base_denom).map_err(Failed)?;

@@ -45,11 +45,7 @@ pub(crate) fn pay(view: &dyn View, env: &Env, tx: &EvmTx) -> Result<Option<Paid>
             from.id,
             To::Set(U256::from(from.nonce + 1)),
         ),
-        change(
-            Place::Balance(tx.sender),
-            from.id,
-            To::Add(Delta::minus(spent)),
-        ),
+        change(Place::Balance(tx.sender), from.id, To::Add(Delta::minus(spent))),
         change(Place::Balance(to), id, To::Add(Delta::plus(tx.value()))),
     ];
     Ok(Some(Paid { to, price, changes }))

@@ -112,13 +112,7 @@ pub(crate) fn of_changes(
 }
 
 /// Code is kept by hash and never removed: other accounts may share it.
-fn code(
-    out: &mut Written,
-    (who, id): (&Address, u32),
-    account: &Account,
-    before: types::B256,
-    gone: bool,
-) {
+fn code(out: &mut Written, (who, id): (&Address, u32), account: &Account, before: types::B256, gone: bool) {
     let hash = if gone {
         KECCAK_EMPTY
     } else {

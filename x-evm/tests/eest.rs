@@ -138,12 +138,7 @@ fn load(chain: &mut Chain, pre: &BTreeMap<Address, Account>) {
     });
 }
 
-fn check(
-    chain: &mut Chain,
-    case: &Case,
-    spec: SpecId,
-    post: &Post,
-) -> Result<(), String> {
+fn check(chain: &mut Chain, case: &Case, spec: SpecId, post: &Post) -> Result<(), String> {
     load(chain, &case.pre);
     let mut cfg = CfgEnv::new_with_spec(spec);
     cfg.chain_id = case.config.chainid.to();

@@ -370,10 +370,7 @@ fn a_failed_read_comes_back_unchanged_from_wherever_it_happens() {
             Ok(done) => assert!(spy.seen.borrow().len() <= n && done == want),
         }
         // And the next run is right.
-        assert_eq!(
-            execute(&chain.state, &env, &tx).unwrap(),
-            want
-        );
+        assert_eq!(execute(&chain.state, &env, &tx).unwrap(), want);
     }
 }
 

@@ -72,7 +72,12 @@ pub(crate) fn key_name(key: &Key) -> Option<module::KeyName> {
         who.push(Address::from_slice(address));
         rest = tail;
     }
-    let others = who.iter().skip(1).map(Address::to_string).collect::<Vec<_>>().join(" ");
+    let others = who
+        .iter()
+        .skip(1)
+        .map(Address::to_string)
+        .collect::<Vec<_>>()
+        .join(" ");
     Some(match who.first() {
         Some(first) => module::KeyName::of(kind, *first, others),
         None => module::KeyName::shared(kind, ""),

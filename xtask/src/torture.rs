@@ -16,6 +16,7 @@ use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use store::Point;
 use world::{Life, Random};
@@ -203,6 +204,9 @@ enum Ended {
     Failed(String),
 }
 
+/// A child that lives so long waits for itself.
+const HUNG: Duration = Duration::from_secs(600);
+
 /// Runs a child until it is ended, and takes down what it says.
 fn run_child(home: &Path, life: &Life, plan: &Plan, chain: &mut Chain<'_>) -> Result<Ended> {
     let mut command = Command::new(std::env::current_exe()?);
@@ -223,6 +227,15 @@ fn run_child(home: &Path, life: &Life, plan: &Plan, chain: &mut Chain<'_>) -> Re
             .arg(n.to_string());
     }
     let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let (ended, pid) = (mpsc::channel::<()>(), process.id().to_string());
+    let watch = std::thread::spawn(move || {
+        let hung = ended.1.recv_timeout(HUNG) == Err(mpsc::RecvTimeoutError::Timeout);
+        if hung {
+            // Without a `kill` it hangs for good, and is seen.
+            let _ = Command::new("kill").args(["-9", &pid]).status();
+        }
+        hung
+    });
     let mut lines = BufReader::new(process.stdout.take().context("piped")?).lines();
     if let End::Signal { heights, after } = plan.end {
         let mut seen = 0;
@@ -238,6 +251,11 @@ fn run_child(home: &Path, life: &Life, plan: &Plan, chain: &mut Chain<'_>) -> Re
         chain.hear(&line, plan.era);
     }
     let output = process.wait_with_output()?;
+    drop(ended.0);
+    if watch.join().unwrap_or(false) {
+        let why = format!("it did not end within {} s", HUNG.as_secs());
+        return Ok(Ended::Failed(why));
+    }
     Ok(match (&plan.end, output.status.signal()) {
         (_, None) if output.status.success() => Ended::Done,
         (End::Point(point, _), Some(SIGABRT)) => Ended::At(format!("{point:?}")),

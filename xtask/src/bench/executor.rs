@@ -280,4 +280,3 @@ fn cache(pre: &BTreeMap<types::Address, PreAccount>) -> CacheDB<EmptyDB> {
     }
     db
 }
-
