@@ -48,7 +48,7 @@ impl Default for StoreConfig {
 
 impl StoreConfig {
     /// These settings over `config`.
-    pub(crate) fn over(self, config: store::Config) -> store::Config {
+    pub fn over(self, config: store::Config) -> store::Config {
         store::Config {
             commit: match self.commit {
                 CommitKind::Sync => store::Commit::Sync,

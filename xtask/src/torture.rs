@@ -35,10 +35,10 @@ pub(crate) struct Args {
     seed: Option<u64>,
     /// The journal's database: sled or redb.
     #[arg(long, default_value = "sled")]
-    database: world::Db,
+    database: node::DatabaseKind,
     /// When commits return: sync or async.
     #[arg(long, default_value = "sync")]
-    commit: world::When,
+    commit: node::CommitKind,
 }
 
 /// A home lives so many heights, so that checks stay short.

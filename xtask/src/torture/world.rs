@@ -1,9 +1,7 @@
 //! What a torture's child and its judge agree on: the home's settings and the blocks, all from one seed.
+use node::{CommitKind, DatabaseKind, StoreConfig};
 use state::{BlockRecord, ChangeSet, IndexEntry, Key, StoreId, Value};
-use std::fmt;
-use std::str::FromStr;
-use store::backend::Database;
-use store::{Commit, Config, Pruning};
+use store::{Config, Pruning};
 
 /// The stores; the last stays empty.
 pub(super) const STORES: [StoreId; 3] = [StoreId::new("bank"), StoreId::new("evm"), StoreId::new("void")];
@@ -25,66 +23,15 @@ impl Random {
     }
 }
 
-/// A database that is named on the command line.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Db {
-    Sled,
-    Redb,
-}
-
-/// When commits return.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum When {
-    Sync,
-    Async,
-}
-
-impl FromStr for Db {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "sled" => Ok(Self::Sled),
-            "redb" => Ok(Self::Redb),
-            _ => Err(format!("unknown database {text:?}: want sled or redb")),
-        }
-    }
-}
-impl FromStr for When {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "sync" => Ok(Self::Sync),
-            "async" => Ok(Self::Async),
-            _ => Err(format!("unknown commit mode {text:?}: want sync or async")),
-        }
-    }
-}
-impl fmt::Display for Db {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Sled => "sled",
-            Self::Redb => "redb",
-        })
-    }
-}
-impl fmt::Display for When {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Sync => "sync",
-            Self::Async => "async",
-        })
-    }
-}
-
 /// A home's settings.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Life {
     #[arg(long)]
     pub(super) seed: u64,
     #[arg(long)]
-    pub(super) database: Db,
+    pub(super) database: DatabaseKind,
     #[arg(long)]
-    pub(super) commit: When,
+    pub(super) commit: CommitKind,
 }
 
 /// Heights before the newest whose state is kept, and whose bodies are, in a home that prunes.
@@ -94,7 +41,7 @@ const KEPT_BLOCKS: u64 = 17;
 const WRITTEN: u64 = 8;
 
 impl Life {
-    pub(super) fn new(seed: u64, database: Db, commit: When) -> Self {
+    pub(super) fn new(seed: u64, database: DatabaseKind, commit: CommitKind) -> Self {
         Self {
             seed,
             database,
@@ -138,7 +85,12 @@ impl Life {
     }
     pub(super) fn config(&self) -> Config {
         let mut random = Random(self.seed);
-        Config {
+        let written = StoreConfig {
+            commit: self.commit,
+            database: self.database,
+            ..StoreConfig::default()
+        };
+        let config = Config {
             ring: 1 + random.below(8) as usize,
             checkpoint_interval: 3 + random.below(6),
             checkpoints: 2,
@@ -148,16 +100,9 @@ impl Life {
                 Pruning::NOTHING
             },
             keep_blocks: if self.prunes() { KEPT_BLOCKS } else { 0 },
-            commit: match self.commit {
-                When::Sync => Commit::Sync,
-                When::Async => Commit::Async,
-            },
-            database: match self.database {
-                Db::Sled => Database::Sled,
-                Db::Redb => Database::Redb,
-            },
             ..Config::new(STORES)
-        }
+        };
+        written.over(config)
     }
     /// The block of a height, as the `era`-th child commits it: empty, a few changes, or so many bytes that the journal
     /// writes them in several steps.
