@@ -81,7 +81,7 @@ impl Config {
         Self {
             stores: stores.into_iter().collect(),
             ring: 1000,
-            ring_nodes: 8 << 20,
+            ring_nodes: 2 << 20,
             checkpoint_interval: 10_000,
             checkpoint_bytes: 64 << 20,
             checkpoints: 4,

@@ -10,6 +10,7 @@
 pub mod iavl;
 pub mod multistore;
 pub mod backend;
+mod background;
 mod points;
 mod config;
 mod frozen;

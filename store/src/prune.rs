@@ -15,7 +15,7 @@ use crate::points::Point;
 use crate::record::{Kind, Part, decode_index};
 use crate::retain::{Floors, changes_floor, thin};
 use crate::writer::Disk;
-use crate::{DiskStore, Pruning, checkpoint};
+use crate::{DiskStore, Pruning, background, checkpoint};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use state::StoreError;
 use std::fs;
@@ -103,9 +103,7 @@ impl Pruner {
     pub(crate) fn start(disk: Arc<Disk>) -> Result<Self> {
         disk.bell.ring(false);
         let theirs = Arc::clone(&disk);
-        let thread = std::thread::Builder::new()
-            .name("prune".into())
-            .spawn(move || run(&theirs))
+        let thread = background::spawn("prune", move || run(&theirs))
             .map_err(|e| StoreError::Database(format!("prune: no thread: {e}")))?;
         Ok(Self {
             disk,

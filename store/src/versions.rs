@@ -2,12 +2,12 @@
 use crate::iavl::{MAX_KEY_BYTES, MAX_VALUE_BYTES, MAX_VERSION};
 use crate::multistore::{Trees, app_hash};
 use crate::{Config, Frozen};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use rayon::prelude::*;
-use state::{AppHash, ChangeSet, EMPTY_ROOT, Snapshot, StoreError, Value, Version};
+use state::{AppHash, ChangeSet, EMPTY_ROOT, Key, Snapshot, StoreError, Value, Version};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// From this many changes on, stores are applied on all cores.
 const PARALLEL_CHANGES: usize = 256;
@@ -22,6 +22,8 @@ pub struct Staged {
     pub(crate) changes: ChangeSet,
     /// How many nodes the version before it keeps alive.
     nodes: u64,
+    /// Bytes of the changes' keys and values.
+    pub(crate) bytes: usize,
 }
 
 impl Staged {
@@ -36,10 +38,78 @@ pub(crate) struct Versions {
     ring: RwLock<Ring>,
     /// The newest call of `stage`.
     ticket: AtomicU64,
-    /// Whether expired versions are being freed behind the commits: one lot at a time, so that they never pile up.
-    tidying: Arc<AtomicBool>,
+    /// What is done behind the commits.
+    behind: Arc<Tidier>,
     /// Bytes that the trees may take; 0 is no limit.
     memory: u64,
+}
+
+/// What a version that was published leaves to do: reads, which walk the tree until then, find its leaves by key;
+/// expired versions are freed; and the next block finds its memory ready.
+#[derive(Debug)]
+struct Rest {
+    next: Frozen,
+    dropped: Vec<(Frozen, u64)>,
+}
+
+impl Rest {
+    fn run(self) {
+        let trees = self.next.trees();
+        trees.values().for_each(crate::iavl::Tree::publish);
+        drop(self.dropped);
+        trees.values().for_each(crate::iavl::Tree::prepare);
+    }
+}
+
+/// Does these one after another, in the order of the commits.
+#[derive(Debug, Default)]
+struct Tidier {
+    queue: Mutex<VecDeque<Rest>>,
+    /// Held by who does them.
+    running: Mutex<()>,
+}
+
+impl Tidier {
+    /// Has `rest` done behind the commit. One that is not begun when the next comes is waited for: they never pile up.
+    fn push(self: &Arc<Self>, rest: Rest) {
+        let mut queue = self.queue.lock();
+        queue.push_back(rest);
+        let late = queue.len() > 1;
+        drop(queue);
+        if late {
+            self.finish();
+        } else {
+            let this = Arc::clone(self);
+            rayon::spawn(move || {
+                // A thread of rayon's never waits for another.
+                if let Some(running) = this.running.try_lock() {
+                    this.run(running);
+                }
+            });
+        }
+    }
+    /// Does all there is, and waits for what is being done.
+    fn finish(&self) {
+        self.run(self.running.lock());
+    }
+    fn run<'a>(&'a self, running: MutexGuard<'a, ()>) {
+        let mut running = Some(running);
+        while let Some(guard) = running {
+            while let Some(rest) = self.pop() {
+                rest.run();
+            }
+            drop(guard);
+            // Who came in between found it held, and left its own to us.
+            running = if self.queue.lock().is_empty() {
+                None
+            } else {
+                self.running.try_lock()
+            };
+        }
+    }
+    fn pop(&self) -> Option<Rest> {
+        self.queue.lock().pop_front()
+    }
 }
 
 #[derive(Debug)]
@@ -69,7 +139,7 @@ impl Versions {
         Self {
             ring: RwLock::new(ring),
             ticket: AtomicU64::new(0),
-            tidying: Arc::default(),
+            behind: Arc::default(),
             memory: config.memory_limit,
         }
     }
@@ -81,6 +151,7 @@ impl Versions {
     }
     /// Makes `frozen` the only version. Blocks staged before cannot be committed.
     pub(crate) fn restart(&self, frozen: Frozen) {
+        self.behind.finish();
         frozen.trees().values().for_each(crate::iavl::Tree::publish);
         let mut ring = self.ring.write();
         let old = std::mem::replace(&mut ring.kept, VecDeque::from([(frozen, 0)]));
@@ -121,7 +192,9 @@ impl Versions {
             let why = format!("height {height} is beyond what a node can hold: at most {MAX_VERSION}");
             return Err(StoreError::Database(why));
         }
-        self.check_memory(&head, &changes)?;
+        let pair = |(key, value): (&Key, &Option<Value>)| key.bytes().len() + value.as_ref().map_or(0, Value::len);
+        let bytes = changes.iter().map(pair).sum();
+        self.check_memory(&head, changes.len(), bytes)?;
         let mut trees = head.trees().clone();
         let nodes = apply(&mut trees, &changes, height)?;
         let version = Version {
@@ -136,11 +209,12 @@ impl Versions {
                 next: Frozen::new(version, trees),
                 changes,
                 nodes,
+                bytes,
             },
         ))
     }
     /// Refuses a block that would take more memory than the trees may have: better than a machine that has none left.
-    fn check_memory(&self, head: &Frozen, changes: &ChangeSet) -> Result<(), StoreError> {
+    fn check_memory(&self, head: &Frozen, changes: usize, bytes: usize) -> Result<(), StoreError> {
         /// What a change makes, a path of nodes among others, where nothing of it is shared.
         const CHANGE_BYTES: u64 = 2048;
         if self.memory == 0 {
@@ -148,16 +222,13 @@ impl Versions {
         }
         let usage = head.trees().values().map(crate::iavl::Tree::usage);
         let used: u64 = usage.map(|usage| usage.nodes + usage.bytes + usage.index).sum();
-        let more = changes
-            .iter()
-            .map(|(key, value)| (key.bytes().len() + value.as_ref().map_or(0, Value::len)) as u64);
-        let more = more.sum::<u64>() + CHANGE_BYTES * changes.len() as u64;
+        let more = bytes as u64 + CHANGE_BYTES * changes as u64;
         if used + more <= self.memory {
             return Ok(());
         }
         let limit = self.memory;
         Err(StoreError::Database(format!(
-            "out of memory: the trees take {used} bytes, the block may take {more} more, the limit is {limit}: raise              memory-limit, or use a machine with more memory"
+            "out of memory: the trees take {used} bytes, the block may take {more} more, the limit is {limit}: raise memory-limit, or use a machine with more memory"
         )))
     }
     /// Whether `staged` may be committed now.
@@ -179,7 +250,6 @@ impl Versions {
     }
     /// Makes `staged` the newest version, and drops what the ring has no room for.
     pub(crate) fn publish(&self, staged: &Staged) {
-        staged.next.trees().values().for_each(crate::iavl::Tree::publish);
         let mut dropped = Vec::new();
         let mut ring = self.ring.write();
         // Height 0 is there before the first commit only.
@@ -199,21 +269,8 @@ impl Versions {
             }
         }
         drop(ring);
-        self.tidy(dropped, &staged.next);
-    }
-    /// Frees what expired, and has the next block's memory ready. No commit waits for either, unless the one before has
-    /// not ended.
-    fn tidy(&self, dropped: Vec<(Frozen, u64)>, next: &Frozen) {
-        if self.tidying.swap(true, Ordering::AcqRel) {
-            return drop(dropped);
-        }
-        let (next, tidying) = (next.clone(), Arc::clone(&self.tidying));
-        rayon::spawn(move || {
-            drop(dropped);
-            next.trees().values().for_each(crate::iavl::Tree::prepare);
-            drop(next);
-            tidying.store(false, Ordering::Release);
-        });
+        let next = staged.next.clone();
+        self.behind.push(Rest { next, dropped });
     }
 }
 

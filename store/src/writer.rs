@@ -8,10 +8,10 @@ use crate::points::Point;
 use crate::prune::Bell;
 use crate::record::{Digest, Draft, Kind, encode_changes, encode_index};
 use crate::retain::{Floors, Retention};
-use crate::{Config, Frozen, Staged, checkpoint};
+use crate::{Config, Frozen, Staged, background, checkpoint};
 use parking_lot::{Condvar, Mutex, RwLock};
 use prost::Message;
-use state::{BlockRecord, Bytes, Snapshot, StoreError, Value, Version};
+use state::{BlockRecord, Bytes, Snapshot, StoreError, Version};
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -176,7 +176,7 @@ impl Disk {
             disk.thin()?;
             Ok(size)
         };
-        match std::thread::Builder::new().name("checkpoint".into()).spawn(work) {
+        match background::spawn("checkpoint", work) {
             Ok(running) => writer.checkpoint = Some(running),
             Err(e) => writer.failed = Some(failed(&self.checkpoints, &e)),
         }
@@ -216,16 +216,10 @@ struct Queue {
 }
 
 fn size((staged, record): &(Staged, BlockRecord)) -> usize {
-    let pair = |key: usize, value: usize| key + value + 16;
-    let changes = staged
-        .changes
-        .iter()
-        .map(|(key, v)| pair(key.bytes().len(), v.as_ref().map_or(0, Value::len)));
-    let index = record
-        .index
-        .iter()
-        .map(|entry| pair(entry.key.len(), entry.value.len()));
-    changes.chain(index).sum::<usize>() + record.body.len()
+    const PAIR: usize = 16;
+    let index = record.index.iter();
+    let index = index.map(|entry| entry.key.len() + entry.value.len() + PAIR);
+    staged.bytes + staged.changes.len() * PAIR + index.sum::<usize>() + record.body.len()
 }
 
 impl Behind {

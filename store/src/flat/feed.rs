@@ -8,7 +8,7 @@ use super::{FAN, TAIL_BYTES};
 use crate::history::fits;
 use crate::record::{Kind, Part, each_change};
 use crate::writer::Disk;
-use crate::{Frozen, checkpoint};
+use crate::{Frozen, background, checkpoint};
 use parking_lot::Mutex;
 use state::{Control, Snapshot, StoreError};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,8 +28,7 @@ impl Threads {
     /// Starts them. `newest` is what history begins with where neither the journal nor a checkpoint goes further back.
     pub(crate) fn start(disk: &Arc<Disk>, history: &Arc<FlatHistory>, newest: Frozen) -> Result<Self> {
         let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
-            let thread = std::thread::Builder::new().name(name.into()).spawn(work);
-            thread.map_err(|e| StoreError::Database(format!("{name}: no thread: {e}")))
+            background::spawn(name, work).map_err(|e| StoreError::Database(format!("{name}: no thread: {e}")))
         };
         let mut all = Self {
             history: Arc::clone(history),

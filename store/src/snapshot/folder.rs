@@ -10,7 +10,7 @@ use super::metadata::{FORMAT, Metadata};
 use super::restore::Restore;
 use super::stream;
 use crate::open::failed;
-use crate::{Config, Frozen};
+use crate::{Config, Frozen, background};
 use parking_lot::{Mutex, RwLock};
 use state::{Bytes, Snapshot as _, StoreError, SyncSnapshot};
 use std::fs::{self, File};
@@ -77,9 +77,7 @@ impl Snapshots {
             return;
         }
         let (shared, frozen, keep) = (Arc::clone(&self.shared), frozen.clone(), config.snapshots);
-        let thread = std::thread::Builder::new()
-            .name("snapshot".into())
-            .spawn(move || shared.make(&frozen, keep));
+        let thread = background::spawn("snapshot", move || shared.make(&frozen, keep));
         match thread {
             Ok(thread) => *running = Some(thread),
             Err(e) => *self.shared.failed.lock() = Some(failed(&self.shared.folder, &e)),
