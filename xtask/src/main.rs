@@ -19,6 +19,10 @@ mod bench;
 mod sizes;
 mod files;
 
+// As braidd has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", about = "Chores of this repository")]
 struct Cli {
