@@ -1,6 +1,6 @@
 //! The head of the block: check, run again if stale, settle, commit. One worker at a time, in block order.
 use crate::attempt;
-use crate::cells::{Cells, Written};
+use crate::cells::Cells;
 use crate::parallel::Block;
 use crate::scheduler::{Commit, Head};
 use crate::view::Window;
@@ -180,47 +180,6 @@ impl<'s, J: Job> Committer<'s, J> {
             "broken on purpose at transaction {index}"
         );
         last
-    }
-
-    /// Runs and commits all transactions, one after another: what a single worker does.
-    pub(crate) fn alone<'w, 'a: 'w>(
-        &mut self,
-        input: &'w BlockInput<'w, J>,
-        window: &'w Window<'a, 'w>,
-        scratch: &mut J::Scratch<'w>,
-    ) -> u64 {
-        let mut runs = 0;
-        for (index, job) in (0..).zip(input.jobs) {
-            if let Err(error) = self.one(window, scratch, index, job, &mut runs) {
-                self.failed = Some(error);
-                break;
-            }
-        }
-        runs
-    }
-    fn one<'w, 'a: 'w>(
-        &mut self,
-        window: &'w Window<'a, 'w>,
-        scratch: &mut J::Scratch<'w>,
-        index: TxIndex,
-        job: &'w J,
-        runs: &mut u64,
-    ) -> Result<(), ExecError> {
-        let mut outcome = match attempt::skip(self.settle, index, job).map_err(|f| f.at(index))? {
-            Some(outcome) => outcome,
-            None => {
-                *runs += 1;
-                window.at_head(index);
-                attempt::run(job, window, scratch).map_err(|f| f.at(index))?
-            }
-        };
-        attempt::settle(self.settle, index, job, &mut outcome).map_err(|f| f.at(index))?;
-        let outcome = self.note(index, outcome, None);
-        let cells = window.cells();
-        cells.publish(index, outcome, &mut Written::default());
-        finish(cells, index, outcome)?;
-        self.last = None;
-        Ok(())
     }
 }
 

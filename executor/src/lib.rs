@@ -7,6 +7,7 @@ mod job;
 mod typed;
 mod executor;
 mod serial;
+mod solo;
 mod fold;
 mod scan;
 mod attempt;

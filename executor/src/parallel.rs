@@ -42,6 +42,7 @@ use crate::fold::Fold;
 use crate::plan::Plan;
 use crate::reads::ReadSet;
 use crate::scheduler::{Report, Scheduler, Task};
+use crate::solo::{self, Ledger, Solo};
 use crate::view::Window;
 use crate::{
     BlockInput, ExecError, Executed, Executor, Job, Outcome, Serial, Settle, Stats, attempt, serial,
@@ -65,8 +66,9 @@ pub struct Parallel {
     /// One thread less than there are workers: the caller's is the last. `None` where none are needed, or the system
     /// gave none.
     pool: Option<Arc<rayon::ThreadPool>>,
-    /// The last block's memory.
-    spare: Spare,
+    /// The last block's memory, by how it was run.
+    spare: Spare<Store>,
+    ledger: Spare<Ledger>,
     faults: Option<Faults>,
 }
 
@@ -107,6 +109,7 @@ impl Parallel {
             workers,
             pool: pool.and_then(Result::ok).map(Arc::new),
             spare: Arc::default(),
+            ledger: Arc::default(),
             faults: None,
         }
     }
@@ -143,19 +146,20 @@ pub struct Folded<T> {
 
 enum Changes {
     Writes(WriteSet),
-    Cells(Borrowed, Fold),
+    Cells(Borrowed<Store>, Fold),
+    Ledger(Borrowed<Ledger>),
 }
 
-/// Where cells wait for the next block, for their memory.
-type Spare = Arc<Mutex<Option<Store>>>;
+/// Where what was of use to a block waits for the next one, for its memory.
+type Spare<T> = Arc<Mutex<Option<T>>>;
 
-/// Cells that go back there.
-struct Borrowed(Option<Store>, Spare);
+/// What goes back there.
+struct Borrowed<T>(Option<T>, Spare<T>);
 
-impl Drop for Borrowed {
+impl<T> Drop for Borrowed<T> {
     fn drop(&mut self) {
-        if let Some(store) = self.0.take() {
-            *self.1.lock() = Some(store);
+        if let Some(back) = self.0.take() {
+            *self.1.lock() = Some(back);
         }
     }
 }
@@ -176,6 +180,10 @@ impl<T> Folded<T> {
     ) -> Result<Executed<T>, ExecError> {
         let writes = match self.changes {
             Changes::Writes(writes) => writes,
+            Changes::Ledger(mut ledger) => match &mut ledger.0 {
+                Some(ledger) => solo::into_writes(ledger, &input.base, input.layout())?,
+                None => WriteSet::new(),
+            },
             Changes::Cells(cells, side) => {
                 let layout = input.layout();
                 let mut writes = Vec::new();
@@ -215,6 +223,9 @@ impl Parallel {
         settle: &mut dyn Settle<J>,
     ) -> Result<Folded<J::Output>, ExecError> {
         let jobs = input.jobs.len();
+        if self.faults.is_none() && (self.workers == 1 || !gains(input)) {
+            return self.alone(input, settle);
+        }
         if jobs == 0 {
             return Ok(Serial.execute(input, settle)?.into());
         }
@@ -222,19 +233,7 @@ impl Parallel {
         let mut store = self.spare.lock().take().unwrap_or_else(|| Store::new(jobs));
         store.clear(jobs);
         let cells = Cells::new(&store, input.base, input.layout(), input.deferred);
-        let run = catch_unwind(AssertUnwindSafe(|| {
-            if self.faults.is_none() && (self.workers == 1 || jobs < 2) {
-                let window = Window::new(&cells);
-                let mut scratch = J::Scratch::default();
-                let executions = committer.lock().alone(input, &window, &mut scratch);
-                Some(Stats {
-                    executions,
-                    ..Stats::default()
-                })
-            } else {
-                self.run(input, &cells, &committer)
-            }
-        }));
+        let run = catch_unwind(AssertUnwindSafe(|| self.run(input, &cells, &committer)));
         let Remains {
             settle,
             outputs,
@@ -272,6 +271,29 @@ impl Parallel {
                 Ok(serial::resume(input, settle, fold, outputs, stats)?.into())
             }
         }
+    }
+
+    /// Runs the jobs one after another on the calling thread.
+    fn alone<J: Job>(
+        &self,
+        input: &BlockInput<'_, J>,
+        settle: &mut dyn Settle<J>,
+    ) -> Result<Folded<J::Output>, ExecError> {
+        let jobs = input.jobs.len();
+        let mut outputs = Vec::with_capacity(jobs);
+        let ledger = self.ledger.lock().take().unwrap_or_default();
+        let view = Solo::new(input.base, input.layout(), jobs, ledger);
+        let (executions, result) = solo::run(&view, input, settle, &mut outputs);
+        let ledger = Borrowed(Some(view.into_ledger()), self.ledger.clone());
+        result?;
+        Ok(Folded {
+            outputs,
+            stats: Stats {
+                executions,
+                ..Stats::default()
+            },
+            changes: Changes::Ledger(ledger),
+        })
     }
 
     /// Runs the block; `None` where the machinery failed.
@@ -324,6 +346,27 @@ impl Parallel {
         }
         (!broken.into_inner()).then(|| block.scheduler.stats())
     }
+}
+
+/// Whether more than one worker can bring anything: not in a block that is run before another thread is awake, nor in
+/// one whose jobs nearly all wait for each other.
+fn gains<J: Job>(input: &BlockInput<'_, J>) -> bool {
+    /// Gas that takes about as long as waking a thread and sharing with it.
+    const SMALL: u64 = 1_500_000;
+    /// Jobs looked at.
+    const SAMPLE: usize = 16;
+    let mut weights = input.jobs.iter().map(Job::weight);
+    let enough = weights.try_fold(0u64, |sum, weight| {
+        let sum = sum.saturating_add(weight);
+        if sum < SMALL { Ok(sum) } else { Err(()) }
+    });
+    if input.jobs.len() < 2 || enough.is_ok() {
+        return false;
+    }
+    let step = input.jobs.len().div_ceil(SAMPLE);
+    let lanes = || input.jobs.iter().step_by(step).map(Job::lane);
+    let most = lanes().map(|lane| lane.map_or(0, |_| lanes().filter(|other| *other == lane).count()));
+    most.max().unwrap_or(0) * 10 < lanes().count() * 9
 }
 
 /// A block while it runs.

@@ -63,9 +63,6 @@ impl<'a, 's> Window<'a, 's> {
             None => Ok(self.reads.take()),
         }
     }
-    pub(crate) fn cells(&self) -> &'s Cells<'a> {
-        self.cells
-    }
 
     fn stop(&self, cut: Cut) -> StateError {
         let cut = self.cut.get().unwrap_or(cut);
@@ -134,6 +131,7 @@ impl<'a, 's> Window<'a, 's> {
             }
             let (place, layout) = (Place::Balance(cell.who), self.layout()?);
             return match self.cells.side.lock().get(&layout.key(&place)) {
+                Some(Folded::Amount(amount)) => Ok(amount.amount),
                 Some(folded) => layout.decode(&place, folded.value().as_ref()),
                 None => Ok(base.balance),
             };

@@ -1,5 +1,5 @@
 //! Plain payments without the machine: 21,000 gas, nothing to run. All that is out of the ordinary is left to revm.
-use crate::env::{Env, Fees};
+use crate::env::Env;
 use crate::tx::EvmTx;
 use alloy_consensus::Transaction as _;
 use executor::{Change, Place, To, View};
@@ -74,13 +74,6 @@ fn plain(env: &Env, tx: &EvmTx) -> Option<(Address, u128, U256)> {
         || limit > env.block.gas_limit
         || limit > env.cfg.tx_gas_limit_cap()
     {
-        return None;
-    }
-    let late = match env.fees {
-        Fees::Beneficiary => env.block.beneficiary,
-        Fees::Collector(collector) => collector,
-    };
-    if to == late || tx.sender == late {
         return None;
     }
     if env.blocked.contains(&to) || EthPrecompiles::new(spec).precompiles.contains(&to) {
