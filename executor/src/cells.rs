@@ -1,7 +1,7 @@
 //! All locations that a block touches: found by key or by typed place, and in key order those that are written.
 use crate::cell::{AccountCell, KeyCell, Loc, Site, SlotCell};
 use crate::fold::Fold;
-use crate::table::{Arena, Table};
+use crate::table::{Apart, Arena, Table};
 use crate::track::{Datum, Entry};
 use crate::typed::{Change, Layout, Place, To};
 use crate::{DeferredKeys, ExecError, Outcome};
@@ -47,15 +47,19 @@ impl Store {
     }
     /// All locations, once no one makes any.
     pub(crate) fn each(&self) -> impl Iterator<Item = Loc<'_>> {
-        let keys = (0..self.keys.len())
-            .filter_map(|id| self.keys.get(id))
-            .map(Loc::Key);
-        let accounts = (0..self.accounts.len()).filter_map(|id| self.accounts.get(id));
+        self.part((0, 1))
+    }
+    /// A part of so many of them.
+    fn part(&self, (part, of): (u32, u32)) -> impl Iterator<Item = Loc<'_>> {
+        let share = move |len: u32| {
+            let end = |n: u32| (u64::from(len) * u64::from(n) / u64::from(of)) as u32;
+            end(part)..end(part + 1)
+        };
+        let keys = share(self.keys.len()).filter_map(|id| self.keys.get(id));
+        let accounts = share(self.accounts.len()).filter_map(|id| self.accounts.get(id));
         let accounts = accounts.flat_map(|a| [Loc::Nonce(a), Loc::Balance(a), Loc::Code(a)]);
-        let slots = (0..self.slots.len())
-            .filter_map(|id| self.slots.get(id))
-            .map(Loc::Slot);
-        keys.chain(accounts).chain(slots)
+        let slots = share(self.slots.len()).filter_map(|id| self.slots.get(id));
+        keys.map(Loc::Key).chain(accounts).chain(slots.map(Loc::Slot))
     }
 }
 
@@ -75,9 +79,12 @@ pub(crate) struct Cells<'a> {
     /// Whether a prefix of the deferred keys might hold balances.
     late_prefix: bool,
     /// The values of deferred keys, as far as is committed. For the committer.
-    pub(crate) side: Mutex<Fold>,
+    pub(crate) side: Apart<Mutex<Fold>>,
     /// All in front of this one are committed.
-    pub(crate) head: AtomicU32,
+    pub(crate) head: Apart<AtomicU32>,
+    /// By transaction: whether a place it may have read was written to since it began. If not, all it has read is as it
+    /// was.
+    disturbed: Vec<AtomicBool>,
     /// Whether writers tell the ordered index. They begin to when someone first scans: many blocks have no scan.
     ordered: AtomicBool,
     /// Set once the index knows the cells written before that.
@@ -93,6 +100,7 @@ impl<'a> Cells<'a> {
         base: &'a (dyn StateScan + Sync),
         layout: Option<&'a dyn Layout>,
         deferred: &'a DeferredKeys,
+        jobs: usize,
     ) -> Self {
         let balance = |key: &Key| match layout.and_then(|l| l.place(key)) {
             Some(Place::Balance(who)) => Some(who),
@@ -107,8 +115,9 @@ impl<'a> Cells<'a> {
             deferred,
             late: deferred.keys.iter().filter_map(balance).collect(),
             late_prefix: deferred.prefixes.iter().any(|(store, _)| Some(*store) == bank),
-            side: Mutex::default(),
-            head: AtomicU32::new(0),
+            side: Apart::default(),
+            head: Apart(AtomicU32::new(0)),
+            disturbed: (0..jobs).map(|_| AtomicBool::new(false)).collect(),
             ordered: AtomicBool::new(false),
             opened: OnceLock::new(),
             index: RwLock::default(),
@@ -203,6 +212,20 @@ impl<'a> Cells<'a> {
             }
         });
     }
+    /// Says that `index` begins a run, and has read nothing.
+    pub(crate) fn begin(&self, index: TxIndex) {
+        self.disturbed[index as usize].store(false, Ordering::SeqCst);
+    }
+    /// Whether a place that `index` may have read by its typed name was written to since it began.
+    pub(crate) fn disturbed(&self, index: TxIndex) -> bool {
+        self.disturbed[index as usize].load(Ordering::SeqCst)
+    }
+    /// Tells those who may have read what was in `loc` before `writer` wrote there.
+    fn disturb(&self, writer: TxIndex, loc: Loc<'a>) {
+        let end = self.disturbed.len().min(loc.track().readers() as usize);
+        let behind = self.disturbed.get(writer as usize + 1..end).unwrap_or_default();
+        behind.iter().for_each(|one| one.store(true, Ordering::SeqCst));
+    }
     /// Announces a write of `writer`.
     pub(crate) fn declare(&self, writer: TxIndex, loc: Loc<'a>) {
         loc.track().declare(writer, || self.index(loc));
@@ -225,9 +248,13 @@ impl<'a> Cells<'a> {
         let old = std::mem::take(&mut written.locs);
         let head = self.head.load(Ordering::Acquire);
         let mut new = Vec::with_capacity(outcome.changes.len() + outcome.writes.len());
+        let mut late = false;
         let mut write = |loc: Loc<'a>, entry| {
-            if !loc.deferred() {
+            if loc.deferred() {
+                late = true;
+            } else {
                 self.site(loc).write(by, entry, head, || self.index(loc));
+                self.disturb(writer, loc);
                 new.push(loc);
             }
         };
@@ -246,34 +273,32 @@ impl<'a> Cells<'a> {
             };
             write(self.locate(key), entry);
         }
-        old.iter().for_each(|loc| loc.track().remove_other(writer, by.1));
-        *written = Written { locs: new, run: by.1 };
-    }
-    /// Sums the adds of the head's published outcome: an amount out of range stops the block here.
-    pub(crate) fn check_adds<T>(&self, index: TxIndex, outcome: &Outcome<T>) -> Result<(), StateError> {
-        let check = |loc: Loc<'a>| match self.site(loc).fold(index + 1) {
-            Err((_, error)) if !loc.deferred() => Err(error),
-            _ => Ok(()),
+        for loc in old {
+            if loc.track().remove_other(writer, by.1) {
+                self.disturb(writer, loc);
+            }
+        }
+        *written = Written {
+            locs: new,
+            run: by.1,
+            late,
         };
-        let adds = |change: &&Change| matches!(change.to, To::Add(_));
-        for Change { place, id, .. } in outcome.changes.iter().filter(adds) {
-            check(self.find(place, *id))?;
-        }
-        for (key, _) in outcome.writes.iter().filter(|(_, op)| matches!(op, Op::Add(_))) {
-            check(self.locate(key))?;
-        }
-        Ok(())
     }
-    /// Makes the changes of a committed outcome that settle late.
-    pub(crate) fn settle_late<T>(&self, index: TxIndex, outcome: &Outcome<T>) -> Result<(), ExecError> {
+    /// Makes the changes of a committed outcome that settle late; `late` says whether any of its writes do.
+    pub(crate) fn settle_late<T>(
+        &self,
+        index: TxIndex,
+        outcome: &Outcome<T>,
+        late: bool,
+    ) -> Result<(), ExecError> {
         let mut side = self.side.lock();
-        for Change { place, id, to } in &outcome.changes {
+        for Change { place, id, to } in outcome.changes.iter().filter(|_| late) {
             let Place::Balance(who) = place else { continue };
             if self.account_by_id(*id, who).deferred {
                 side.change(&self.base, self.layout, place, to)?;
             }
         }
-        for (key, op) in &outcome.writes {
+        for (key, op) in outcome.writes.iter().filter(|_| late) {
             if self.locate(key).deferred() {
                 side.write(&self.base, key, op)?;
             }
@@ -295,31 +320,41 @@ impl<'a> Cells<'a> {
     }
     /// Folds each location's versions in front of `end` into what they leave together. The error, if any, is the
     /// first one that a serial run would have met.
-    pub(crate) fn fold(&self, end: TxIndex) -> Result<(), (TxIndex, StateError)> {
-        let mut errors = BTreeMap::new();
-        for loc in self.store.each() {
+    pub(crate) fn fold(&self, end: TxIndex) -> Result<(), StateError> {
+        let mut errors = FoldErrors::new();
+        self.fold_part(end, (0, 1), &mut errors);
+        errors.into_values().next().map_or(Ok(()), Err)
+    }
+    /// Does the `part`th of so many parts of that.
+    pub(crate) fn fold_part(&self, end: TxIndex, part: (u32, u32), errors: &mut FoldErrors) {
+        for loc in self.store.part(part) {
             if let Err((index, error)) = self.site(loc).fold(end) {
                 errors.insert((index, loc.key(self.layout)), error);
             }
         }
-        match errors.into_iter().next() {
-            Some(((index, _), error)) => Err((index, error)),
-            None => Ok(()),
-        }
     }
 }
+
+/// Why versions cannot be folded, by transaction and key.
+pub(crate) type FoldErrors = BTreeMap<(TxIndex, Key), StateError>;
 
 /// The locations that hold a version of a transaction, and which of its runs left them.
 #[derive(Debug, Default)]
 pub(crate) struct Written<'a> {
     pub(crate) locs: Vec<Loc<'a>>,
     pub(crate) run: u16,
+    /// Whether that run also changed what settles late.
+    pub(crate) late: bool,
 }
 
 impl<'a> Written<'a> {
     /// Where a write is expected.
     pub(crate) fn expected(locs: Vec<Loc<'a>>) -> Self {
-        Self { locs, run: 0 }
+        Self {
+            locs,
+            run: 0,
+            late: false,
+        }
     }
 }
 
@@ -332,7 +367,7 @@ mod tests {
 
     fn check(base: &MemoryState, test: impl FnOnce(Cells<'_>)) {
         let (store, deferred) = (Store::new(4), DeferredKeys::default());
-        test(Cells::new(&store, base, None, &deferred));
+        test(Cells::new(&store, base, None, &deferred, 16));
     }
     fn key(n: u32) -> Key {
         Key::new(STORE, &[&n.to_be_bytes()])

@@ -1,6 +1,5 @@
 //! The head of the block: check, run again if stale, settle, commit. One worker at a time, in block order.
 use crate::attempt;
-use crate::cells::Cells;
 use crate::parallel::Block;
 use crate::scheduler::{Commit, Head};
 use crate::view::Window;
@@ -102,8 +101,9 @@ impl<'s, J: Job> Committer<'s, J> {
         }
         window.at_head(index);
         if let Some(run) = &finished {
-            commit.validated = true;
-            commit.aborted = !(block.faults.skip_validation || window.confirms(&run.reads));
+            commit.validated = run.reads.by_key() || block.cells.disturbed(index);
+            commit.aborted =
+                commit.validated && !(block.faults.skip_validation || window.confirms(&run.reads));
             if commit.aborted {
                 finished = None;
                 // In this order: a reader that meets an estimate must not find that its writer has executed.
@@ -149,7 +149,8 @@ impl<'s, J: Job> Committer<'s, J> {
         if !same {
             block.cells.publish(index, outcome, &mut slot.written);
         }
-        finish(block.cells, index, outcome)?;
+        block.cells.settle_late(index, outcome, slot.written.late)?;
+        block.cells.head.store(index + 1, Ordering::Release);
         self.last = None;
         Ok(())
     }
@@ -181,12 +182,4 @@ impl<'s, J: Job> Committer<'s, J> {
         );
         last
     }
-}
-
-/// The last step of a commit.
-fn finish(cells: &Cells<'_>, index: TxIndex, outcome: &Outcome<()>) -> Result<(), ExecError> {
-    cells.check_adds(index, outcome)?;
-    cells.settle_late(index, outcome)?;
-    cells.head.store(index + 1, Ordering::Release);
-    Ok(())
 }

@@ -36,13 +36,14 @@
 //! head decides. At the head both are real. If this machinery itself fails, the block is finished by `serial.rs` from
 //! what the cells say is committed, and `Stats::fallbacks` says so.
 use crate::cell::Site;
-use crate::cells::{Cells, Store, Written};
+use crate::cells::{Cells, FoldErrors, Store, Written};
 use crate::commit::{Committer, Remains};
 use crate::fold::Fold;
 use crate::plan::Plan;
 use crate::reads::ReadSet;
 use crate::scheduler::{Report, Scheduler, Task};
 use crate::solo::{self, Ledger, Solo};
+use crate::table::Apart;
 use crate::view::Window;
 use crate::{
     BlockInput, ExecError, Executed, Executor, Job, Outcome, Serial, Settle, Stats, attempt, serial,
@@ -232,7 +233,7 @@ impl Parallel {
         let committer = Mutex::new(Committer::new(settle, jobs));
         let mut store = self.spare.lock().take().unwrap_or_else(|| Store::new(jobs));
         store.clear(jobs);
-        let cells = Cells::new(&store, input.base, input.layout(), input.deferred);
+        let cells = Cells::new(&store, input.base, input.layout(), input.deferred, jobs);
         let run = catch_unwind(AssertUnwindSafe(|| self.run(input, &cells, &committer)));
         let Remains {
             settle,
@@ -241,15 +242,18 @@ impl Parallel {
             failed,
         } = committer.into_inner().remains();
         let end = TxIndex::try_from(outputs.len()).expect("transactions are counted in u32");
-        if failed.is_some() || matches!(run, Ok(Some(_))) {
+        if failed.is_some() {
             // What only the sum of adds shows comes to light here; it may come before what stopped the block.
-            cells.fold(end).map_err(|(_, error)| ExecError::State(error))?;
+            cells.fold(end)?;
         }
         if let Some(error) = failed {
             return Err(error);
         }
         match run {
-            Ok(Some(stats)) if outputs.len() == jobs => {
+            Ok(Some((stats, errors))) if outputs.len() == jobs => {
+                if let Some(error) = errors.into_values().next() {
+                    return Err(error.into());
+                }
                 let side = std::mem::take(&mut *cells.side.lock());
                 drop(cells);
                 Ok(Folded {
@@ -302,7 +306,7 @@ impl Parallel {
         input: &BlockInput<'_, J>,
         cells: &Cells<'_>,
         committer: &Mutex<Committer<'_, J>>,
-    ) -> Option<Stats> {
+    ) -> Option<(Stats, FoldErrors)> {
         let workers = self.workers.min(input.jobs.len());
         let mut plan = Plan::new(input, cells);
         let faults = self.faults.unwrap_or(Faults {
@@ -320,7 +324,7 @@ impl Parallel {
                 })
             })
             .collect();
-        let scheduler = Scheduler::new(&mut plan, workers, faults.shuffle);
+        let scheduler = Apart(Scheduler::new(&mut plan, workers, faults.shuffle));
         let block = Block {
             input,
             cells,
@@ -329,8 +333,18 @@ impl Parallel {
             faults,
         };
         let broken = Mutex::new(false);
-        let work = || {
-            if catch_unwind(AssertUnwindSafe(|| block.work(committer))).is_err() {
+        let errors = Mutex::new(FoldErrors::new());
+        let work = |worker: u32| {
+            let all = catch_unwind(AssertUnwindSafe(|| {
+                block.work(committer);
+                // What only the sum of adds shows comes to light now.
+                if let Some(end) = block.scheduler.finished() {
+                    let mut found = FoldErrors::new();
+                    cells.fold_part(end, (worker, workers as u32), &mut found);
+                    errors.lock().append(&mut found);
+                }
+            }));
+            if all.is_err() {
                 *broken.lock() = true;
                 block.scheduler.halt();
             }
@@ -338,13 +352,14 @@ impl Parallel {
         if workers > 1 {
             // The scope's threads park in the scheduler, never in rayon, so that no job can be stolen into another.
             self.pool.as_ref()?.in_place_scope(|scope| {
-                (1..workers).for_each(|_| scope.spawn(|_| work()));
-                work();
+                let work = &work;
+                (1..workers as u32).for_each(|worker| scope.spawn(move |_| work(worker)));
+                work(0);
             });
         } else {
-            work();
+            work(0);
         }
-        (!broken.into_inner()).then(|| block.scheduler.stats())
+        (!broken.into_inner()).then(|| (block.scheduler.stats(), errors.into_inner()))
     }
 }
 
@@ -374,7 +389,7 @@ pub(crate) struct Block<'a, 'i, J: Job> {
     pub(crate) input: &'i BlockInput<'i, J>,
     pub(crate) cells: &'i Cells<'a>,
     pub(crate) slots: Vec<Mutex<Slot<'a, J::Output>>>,
-    pub(crate) scheduler: Scheduler,
+    pub(crate) scheduler: Apart<Scheduler>,
     pub(crate) faults: Faults,
 }
 

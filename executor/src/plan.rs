@@ -288,7 +288,7 @@ mod tests {
                 prefixes: Vec::new(),
             },
         );
-        let cells = Cells::new(&store, &EmptyState, None, &deferred);
+        let cells = Cells::new(&store, &EmptyState, None, &deferred, jobs.len());
         let plan = Plan::new(
             &BlockInput {
                 base: &EmptyState,

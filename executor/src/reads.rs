@@ -145,6 +145,10 @@ impl<'a> ReadSet<'a> {
         let scanned = others.flat_map(|(_, other)| other.seen.iter().map(|(key, _)| key));
         !points.chain(scanned).any(|key| this.recall(key) == Some(None))
     }
+    /// Whether something was read by key or by range: of such reads no writer is told.
+    pub(crate) fn by_key(&self) -> bool {
+        !(self.points.is_empty() && self.ranges.is_empty())
+    }
     /// Whether what was read by key is what there is now: in locations as `value` says, in ranges as `now` shows.
     pub(crate) fn hold(
         &self,

@@ -247,6 +247,11 @@ impl Scheduler {
         self.state.lock().halted = true;
         self.wake.notify_all();
     }
+    /// How many transactions there are, once all are committed.
+    pub(crate) fn finished(&self) -> Option<TxIndex> {
+        let state = self.state.lock();
+        (state.head as usize == state.phases.len()).then_some(state.head)
+    }
     /// How it went.
     pub(crate) fn stats(&self) -> Stats {
         self.state.lock().stats

@@ -1,37 +1,82 @@
 //! Finds what was put in, by hash, without a lock; nothing is ever taken out. And an arena, where things do not move.
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+
+/// Something that changes often, on cache lines of its own: what lies beside it is then not lost with it.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct Apart<T>(pub(crate) T);
+
+impl<T> std::ops::Deref for Apart<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
 
 /// Things of the first chunk; each next chunk doubles.
 const FIRST_CHUNK: u32 = 64;
 /// Chunks of 64, 128, …: together they hold 2³² − 64 things, which no block can fill.
 const CHUNKS: usize = 26;
 
+/// Lists of ids that threads take theirs from, each its own where there are no more threads.
+const STRIPES: usize = 16;
+/// Ids that a list is given at a time. What threads make then lies apart.
+const STRIPE: u32 = 64;
+
+/// Which list this thread takes ids from.
+fn stripe() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local!(static MINE: usize = NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES);
+    MINE.with(|mine| *mine)
+}
+
 /// Where a block's cells live: they never move, so a reference to one is all a read or a write has to keep.
 #[derive(Debug)]
 pub(crate) struct Arena<T> {
     chunks: [OnceLock<Box<[OnceLock<T>]>>; CHUNKS],
-    len: AtomicU32,
+    /// Ids given out. Some of them may not be used.
+    len: Apart<AtomicU32>,
+    /// The next id of each list, and behind it in the upper half how many are left.
+    stripes: [Apart<AtomicU64>; STRIPES],
 }
 
 impl<T> Default for Arena<T> {
     fn default() -> Self {
         Self {
             chunks: [const { OnceLock::new() }; CHUNKS],
-            len: AtomicU32::new(0),
+            len: Apart(AtomicU32::new(0)),
+            stripes: [const { Apart(AtomicU64::new(0)) }; STRIPES],
         }
     }
 }
 
 impl<T> Arena<T> {
     pub(crate) fn alloc(&self, make: impl FnOnce(u32) -> T) -> u32 {
-        let id = self.len.fetch_add(1, Ordering::Relaxed);
+        let id = self.id();
         let (chunk, at) = Self::place(id);
         let size = (FIRST_CHUNK as usize) << chunk;
         let slots = self.chunks[chunk].get_or_init(|| (0..size).map(|_| OnceLock::new()).collect());
         slots[at].get_or_init(|| make(id));
         // Pairs with the one in `Cells::open_index`: of a maker and that walk, one sees what the other did.
         fence(Ordering::SeqCst);
+        id
+    }
+    /// An id that nobody has.
+    fn id(&self) -> u32 {
+        const LEFT: u64 = 1 << 32;
+        let stripe = &self.stripes[stripe()];
+        let mut now = stripe.load(Ordering::Relaxed);
+        while now >= LEFT {
+            let next = now - LEFT + 1;
+            match stripe.compare_exchange_weak(now, next, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return now as u32,
+                Err(other) => now = other,
+            }
+        }
+        let id = self.len.fetch_add(STRIPE, Ordering::Relaxed);
+        // Where another thread did the same, its ids or these go unused.
+        stripe.store(u64::from(STRIPE - 1) << 32 | u64::from(id + 1), Ordering::Relaxed);
         id
     }
     fn place(id: u32) -> (usize, usize) {
@@ -43,7 +88,7 @@ impl<T> Arena<T> {
         let (chunk, at) = Self::place(id);
         self.chunks.get(chunk)?.get()?.get(at)?.get()
     }
-    /// How many there are.
+    /// No id is as large.
     pub(crate) fn len(&self) -> u32 {
         self.len.load(Ordering::Acquire)
     }
@@ -55,7 +100,8 @@ impl<T> Arena<T> {
                 slots[at].take();
             }
         }
-        *self.len.get_mut() = 0;
+        *self.len.0.get_mut() = 0;
+        self.stripes.iter_mut().for_each(|stripe| *stripe.0.get_mut() = 0);
     }
 }
 

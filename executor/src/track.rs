@@ -2,7 +2,7 @@
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use state::{Delta, Key, StateError, TxIndex, Value};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use types::U256;
 
 /// Versions in front of which the committed ones are folded into one.
@@ -84,6 +84,8 @@ fn plus(name: &impl Named, before: &Datum, delta: &Delta) -> Result<Datum, State
 pub(crate) struct Track {
     /// Set, for good, when someone first announces a write. Until then nobody needs the lock.
     live: AtomicBool,
+    /// All who have read here come before this one ([`Track::mark`]).
+    readers: AtomicU32,
     chain: Mutex<Chain>,
 }
 
@@ -98,7 +100,26 @@ struct Chain {
 impl Track {
     /// Whether someone has written here, or announced it.
     pub(crate) fn live(&self) -> bool {
-        self.live.load(Ordering::Acquire)
+        self.live.load(Ordering::SeqCst)
+    }
+    fn enliven(&self) {
+        if !self.live() {
+            self.live.store(true, Ordering::SeqCst);
+        }
+    }
+    /// Says that `reader` is about to read. Of it and a writer, one sees what the other did: either the reader finds the
+    /// version, or the writer finds the mark (both first do, then look, in one order for all).
+    pub(crate) fn mark(&self, reader: TxIndex) {
+        let marked = self.readers.load(Ordering::SeqCst);
+        if marked <= reader {
+            // From the second reader on, marks are rounded up: a place that all read is seldom written to for that.
+            let end = if marked == 0 { reader } else { reader | 63 };
+            self.readers.fetch_max(end.saturating_add(1), Ordering::SeqCst);
+        }
+    }
+    /// Who may have read what was here before `writer` changed it: those behind it, up to the one given.
+    pub(crate) fn readers(&self) -> TxIndex {
+        self.readers.load(Ordering::SeqCst)
     }
     /// What `reader` finds. With `guess`, estimates count as if they were not there.
     pub(crate) fn read(
@@ -168,7 +189,7 @@ impl Track {
 
     /// Says that `writer` is expected to write here. Calls `index` as `write` does.
     pub(crate) fn declare(&self, writer: TxIndex, index: impl FnOnce() -> bool) {
-        self.live.store(true, Ordering::Release);
+        self.enliven();
         let version = Version {
             writer,
             run: 0,
@@ -187,7 +208,7 @@ impl Track {
         (head, base, name): (TxIndex, Option<&Datum>, &impl Named),
         index: impl FnOnce() -> bool,
     ) {
-        self.live.store(true, Ordering::Release);
+        self.enliven();
         let version = Version {
             writer,
             run,
@@ -214,17 +235,18 @@ impl Track {
         }
     }
 
-    /// Forgets `writer`'s version, unless it is of `run`.
-    pub(crate) fn remove_other(&self, writer: TxIndex, run: u16) {
+    /// Forgets `writer`'s version, unless it is of `run`. Whether there was one.
+    pub(crate) fn remove_other(&self, writer: TxIndex, run: u16) -> bool {
         let mut chain = self.chain.lock();
         let at = chain.position(writer);
-        if chain
+        let other = chain
             .versions
             .get(at)
-            .is_some_and(|v| v.writer == writer && v.run != run)
-        {
+            .is_some_and(|v| v.writer == writer && v.run != run);
+        if other {
             chain.versions.remove(at);
         }
+        other
     }
 
     /// Tells the index of the location, if someone writes here and it does not know.

@@ -4,6 +4,7 @@ use crate::cells::Cells;
 use crate::fold::Folded;
 use crate::reads::{AccountRead, Funds, ReadSet, SlotRead};
 use crate::scan::{Over, scan_over};
+use crate::track::Track;
 use crate::typed::{Account, Layout, Payer, Place, View};
 use state::{Control, Key, KeyRange, StateError, StateRead, StateScan, TxIndex, Value};
 use std::cell::{Cell, RefCell};
@@ -45,6 +46,7 @@ impl<'a, 's> Window<'a, 's> {
     }
     /// Shows what `index` sees while some of those in front of it may be unfinished.
     pub(crate) fn ahead(&self, index: TxIndex) {
+        self.cells.begin(index);
         self.index.set(index);
         self.at_head.set(false);
         self.cut.set(None);
@@ -110,7 +112,14 @@ impl<'a, 's> Window<'a, 's> {
         cell.base(&self.cells.base, self.layout()?)
             .map_err(|e| self.doubt(e))
     }
+    /// Says that a typed place is about to be read.
+    fn mark(&self, track: &Track) {
+        if !self.at_head.get() {
+            track.mark(self.index.get());
+        }
+    }
     fn nonce(&self, cell: &'a AccountCell, base: &Account) -> Result<u64, StateError> {
+        self.mark(&cell.nonce);
         if !cell.nonce.live() {
             return Ok(base.nonce);
         }
@@ -118,6 +127,7 @@ impl<'a, 's> Window<'a, 's> {
         Ok(u64::try_from(word).unwrap_or(u64::MAX))
     }
     fn code(&self, cell: &'a AccountCell, base: &Account) -> Result<B256, StateError> {
+        self.mark(&cell.code);
         if !cell.code.live() {
             return Ok(base.code_hash);
         }
@@ -136,6 +146,7 @@ impl<'a, 's> Window<'a, 's> {
                 None => Ok(base.balance),
             };
         }
+        self.mark(&cell.balance);
         if !cell.balance.live() {
             return Ok(base.balance);
         }
@@ -343,6 +354,7 @@ impl View for Window<'_, '_> {
     fn slot(&self, who: &Address, id: u32, slot: U256) -> Result<U256, StateError> {
         self.alive()?;
         let cell = self.cells.slot(who, id, &slot);
+        self.mark(&cell.track);
         let seen = if cell.track.live() {
             self.word(Loc::Slot(cell), false)?
         } else {
