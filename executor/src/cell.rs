@@ -1,8 +1,10 @@
 //! The locations that a block touches: keys, accounts, slots.
-use crate::track::{Datum, Entry, Named, Record, Seen, Track};
+use crate::arena::Arena;
+use crate::track::{Datum, Entry, Heap, Named, Record, Seen, Track, Trail};
 use crate::typed::{Account, Layout, Place};
 use state::{Key, StateError, StateRead, TxIndex, Value, decode_amount, encode_amount};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use types::{Address, U256};
 
 /// A location that is only a key.
@@ -12,7 +14,7 @@ pub(crate) struct KeyCell {
     pub(crate) key: Key,
     deferred: bool,
     base: OnceLock<Option<Value>>,
-    track: Track,
+    trail: Trail,
 }
 
 /// The three places of an account, next to each other.
@@ -22,10 +24,10 @@ pub(crate) struct AccountCell {
     pub(crate) who: Address,
     /// Whether changes of its balance settle late.
     pub(crate) deferred: bool,
-    base: OnceLock<Account>,
-    pub(crate) nonce: Track,
-    pub(crate) balance: Track,
-    pub(crate) code: Track,
+    base: Base,
+    pub(crate) nonce: Trail,
+    pub(crate) balance: Trail,
+    pub(crate) code: Trail,
 }
 
 /// A slot of an account's storage.
@@ -35,8 +37,114 @@ pub(crate) struct SlotCell {
     pub(crate) account: u32,
     pub(crate) who: Address,
     pub(crate) slot: U256,
-    base: OnceLock<U256>,
-    pub(crate) track: Track,
+    base: Base,
+    pub(crate) trail: Trail,
+}
+
+/// Where the value at block start is kept, once it was read: its number and 1.
+#[derive(Debug, Default)]
+struct Base(AtomicU32);
+
+impl Base {
+    fn get<'a, T>(&self, kept: &'a Arena<T>) -> Option<&'a T> {
+        kept.get(self.0.load(Ordering::Acquire).checked_sub(1)?)
+    }
+    /// It, read now if it was not. An error is not kept: only the one met at the head counts.
+    fn read<'a, T>(
+        &self,
+        kept: &'a Arena<T>,
+        read: impl FnOnce() -> Result<T, StateError>,
+    ) -> Result<&'a T, StateError> {
+        if let Some(value) = self.get(kept) {
+            return Ok(value);
+        }
+        let value = read()?;
+        let id = kept.alloc(|_| value);
+        // Others may have read the same meanwhile.
+        self.0.store(id + 1, Ordering::Release);
+        Ok(kept.get(id).expect("kept just now"))
+    }
+}
+
+/// Values at block start.
+#[derive(Debug, Default)]
+pub(crate) struct Bases {
+    accounts: Arena<Account>,
+    words: Arena<U256>,
+}
+
+impl Bases {
+    /// Empties it, and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.accounts.clear();
+        self.words.clear();
+    }
+}
+
+/// What cells refer to by number.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Memory<'a> {
+    pub(crate) bases: &'a Bases,
+    pub(crate) heap: &'a Heap,
+}
+
+impl KeyCell {
+    pub(crate) fn new(id: u32, key: Key, deferred: bool) -> Self {
+        Self {
+            id,
+            key,
+            deferred,
+            base: OnceLock::new(),
+            trail: Trail::default(),
+        }
+    }
+}
+
+impl AccountCell {
+    pub(crate) fn new(id: u32, who: Address, deferred: bool) -> Self {
+        Self {
+            id,
+            who,
+            deferred,
+            base: Base::default(),
+            nonce: Trail::default(),
+            balance: Trail::default(),
+            code: Trail::default(),
+        }
+    }
+    /// The account at block start, read once a block.
+    pub(crate) fn base<'a>(
+        &self,
+        memory: Memory<'a>,
+        base: &dyn StateRead,
+        layout: &dyn Layout,
+    ) -> Result<&'a Account, StateError> {
+        let read = || layout.account(base, &self.who);
+        self.base.read(&memory.bases.accounts, read)
+    }
+}
+
+impl SlotCell {
+    pub(crate) fn new(id: u32, account: u32, who: Address, slot: U256) -> Self {
+        Self {
+            id,
+            account,
+            who,
+            slot,
+            base: Base::default(),
+            trail: Trail::default(),
+        }
+    }
+    /// The word at block start, read once a block.
+    pub(crate) fn base(
+        &self,
+        memory: Memory<'_>,
+        base: &dyn StateRead,
+        layout: &dyn Layout,
+    ) -> Result<U256, StateError> {
+        let read = || layout.slot(base, &self.who, self.slot);
+        self.base.read(&memory.bases.words, read).copied()
+    }
 }
 
 /// One location.
@@ -49,65 +157,11 @@ pub(crate) enum Loc<'a> {
     Slot(&'a SlotCell),
 }
 
-impl KeyCell {
-    pub(crate) fn new(id: u32, key: Key, deferred: bool) -> Self {
-        Self {
-            id,
-            key,
-            deferred,
-            base: OnceLock::new(),
-            track: Track::default(),
-        }
-    }
-}
-
-impl AccountCell {
-    pub(crate) fn new(id: u32, who: Address, deferred: bool) -> Self {
-        Self {
-            id,
-            who,
-            deferred,
-            base: OnceLock::new(),
-            nonce: Track::default(),
-            balance: Track::default(),
-            code: Track::default(),
-        }
-    }
-    /// The account at block start, read once a block. An error is not kept: only the one met at the head counts.
-    pub(crate) fn base(&self, base: &dyn StateRead, layout: &dyn Layout) -> Result<&Account, StateError> {
-        if let Some(account) = self.base.get() {
-            return Ok(account);
-        }
-        let account = layout.account(base, &self.who)?;
-        Ok(self.base.get_or_init(|| account))
-    }
-}
-
-impl SlotCell {
-    pub(crate) fn new(id: u32, account: u32, who: Address, slot: U256) -> Self {
-        Self {
-            id,
-            account,
-            who,
-            slot,
-            base: OnceLock::new(),
-            track: Track::default(),
-        }
-    }
-    /// The word at block start, read once a block.
-    pub(crate) fn base(&self, base: &dyn StateRead, layout: &dyn Layout) -> Result<U256, StateError> {
-        if let Some(word) = self.base.get() {
-            return Ok(*word);
-        }
-        let word = layout.slot(base, &self.who, self.slot)?;
-        Ok(*self.base.get_or_init(|| word))
-    }
-}
-
 /// A location with all it takes to read it.
 #[derive(Clone, Copy)]
 pub(crate) struct Site<'a, 'b> {
     pub(crate) loc: Loc<'a>,
+    pub(crate) memory: Memory<'a>,
     pub(crate) base: &'b dyn StateRead,
     pub(crate) layout: Option<&'b dyn Layout>,
 }
@@ -124,15 +178,17 @@ impl Named for Site<'_, '_> {
     }
 }
 
-impl Site<'_, '_> {
+impl<'a> Site<'a, '_> {
     /// The value at block start, if it was read already.
     fn known(&self) -> Option<Datum> {
+        let Bases { accounts, words } = self.memory.bases;
+        let account = |cell: &AccountCell| cell.base.get(accounts);
         match self.loc {
             Loc::Key(cell) => cell.base.get().map(|value| Datum::Bytes(value.clone())),
-            Loc::Nonce(cell) => cell.base.get().map(|a| Datum::Word(U256::from(a.nonce))),
-            Loc::Balance(cell) => cell.base.get().map(|a| Datum::Word(a.balance)),
-            Loc::Code(cell) => cell.base.get().map(|a| Datum::Word(a.code_hash.into())),
-            Loc::Slot(cell) => cell.base.get().copied().map(Datum::Word),
+            Loc::Nonce(cell) => account(cell).map(|a| Datum::Word(U256::from(a.nonce))),
+            Loc::Balance(cell) => account(cell).map(|a| Datum::Word(a.balance)),
+            Loc::Code(cell) => account(cell).map(|a| Datum::Word(a.code_hash.into())),
+            Loc::Slot(cell) => cell.base.get(words).copied().map(Datum::Word),
         }
     }
     /// The value at block start, read once a block.
@@ -146,22 +202,21 @@ impl Site<'_, '_> {
                 Ok(Datum::Bytes(cell.base.get_or_init(|| value).clone()))
             }
             (Loc::Nonce(cell) | Loc::Balance(cell) | Loc::Code(cell), Some(layout)) => {
-                cell.base(self.base, layout)?;
+                cell.base(self.memory, self.base, layout)?;
                 Ok(self.known().expect("read just now"))
             }
-            (Loc::Slot(cell), Some(layout)) => cell.base(self.base, layout).map(Datum::Word),
+            (Loc::Slot(cell), Some(layout)) => cell.base(self.memory, self.base, layout).map(Datum::Word),
             _ => unreachable!("typed places come from a layout"),
         }
     }
     /// What `reader` finds, or whom it has to wait for.
     pub(crate) fn read(&self, reader: TxIndex, guess: bool) -> Result<Result<Datum, TxIndex>, StateError> {
-        let track = self.loc.track();
-        if !track.live() {
+        let Some(track) = self.track() else {
             return self.start().map(Ok);
-        }
+        };
         let mut known = self.known();
         loop {
-            match track.read(reader, known.as_ref(), self, guess)? {
+            match track.read(self.memory.heap, reader, known.as_ref(), self, guess)? {
                 Seen::Base => return self.start().map(Ok),
                 Seen::Is(datum) => return Ok(Ok(datum)),
                 Seen::Blocked(writer) => return Ok(Err(writer)),
@@ -169,6 +224,10 @@ impl Site<'_, '_> {
                 Seen::NeedBase => known = Some(self.start()?),
             }
         }
+    }
+    /// Its versions, if it has any.
+    fn track(&self) -> Option<&'a Track> {
+        self.loc.trail().track(self.memory.heap)
     }
     /// The word that `reader` finds.
     pub(crate) fn read_word(
@@ -185,8 +244,10 @@ impl Site<'_, '_> {
     /// The value, as stored, that `reader` finds.
     pub(crate) fn read_bytes(&self, reader: TxIndex) -> Result<Result<Option<Value>, TxIndex>, StateError> {
         if let (Loc::Nonce(cell), Some(layout)) = (self.loc, self.layout) {
-            let Record { word, under } = match cell.nonce.record(reader) {
-                Ok(record) => record,
+            let heap = self.memory.heap;
+            let record = cell.nonce.track(heap).map(|track| track.record(heap, reader));
+            let Record { word, under } = match record.transpose() {
+                Ok(record) => record.unwrap_or_default(),
                 Err(writer) => return Ok(Err(writer)),
             };
             let place = Place::Nonce(cell.who);
@@ -213,22 +274,24 @@ impl Site<'_, '_> {
     }
     /// What those in front of `end`, all committed, leave where one of them has written.
     pub(crate) fn settled(&self, end: TxIndex) -> Result<Option<Option<Value>>, StateError> {
-        if !self.loc.track().written_before(end) {
+        if !self
+            .track()
+            .is_some_and(|track| track.written_before(self.memory.heap, end))
+        {
             return Ok(None);
         }
         Ok(self.read_bytes(end)?.ok())
     }
     /// See [`Track::fold`].
     pub(crate) fn fold(&self, end: TxIndex) -> Result<(), (TxIndex, StateError)> {
-        let track = self.loc.track();
-        if !track.live() {
-            return Ok(());
-        }
-        let mut known = self.known();
-        if known.is_none() && track.adds_first() {
-            known = Some(self.start().map_err(|e| (0, e))?);
-        }
-        track.fold(end, known.as_ref(), self)
+        let heap = self.memory.heap;
+        let Some(track) = self.track() else { return Ok(()) };
+        let base = if track.adds_first(heap) {
+            Some(self.start().map_err(|e| (0, e))?)
+        } else {
+            None
+        };
+        track.fold(heap, end, base.as_ref(), self)
     }
     /// Sets what a run did here.
     pub(crate) fn write(
@@ -238,21 +301,20 @@ impl Site<'_, '_> {
         head: TxIndex,
         index: impl FnOnce() -> bool,
     ) {
-        let known = self.known();
-        self.loc
-            .track()
-            .write(by, entry, (head, known.as_ref(), self), index);
+        let heap = self.memory.heap;
+        let track = self.loc.trail().begin(heap, self.loc.id());
+        track.write(heap, by, entry, (head, || self.known(), self), index);
     }
 }
 
 impl<'a> Loc<'a> {
-    pub(crate) fn track(&self) -> &'a Track {
+    pub(crate) fn trail(&self) -> &'a Trail {
         match self {
-            Self::Key(cell) => &cell.track,
+            Self::Key(cell) => &cell.trail,
             Self::Nonce(cell) => &cell.nonce,
             Self::Balance(cell) => &cell.balance,
             Self::Code(cell) => &cell.code,
-            Self::Slot(cell) => &cell.track,
+            Self::Slot(cell) => &cell.trail,
         }
     }
     /// Whether its changes settle late. Then it has no versions: its value is in the committer's fold.

@@ -1,12 +1,13 @@
 //! All locations that a block touches: found by key or by typed place, and in key order those that are written.
-use crate::cell::{AccountCell, KeyCell, Loc, Site, SlotCell};
+use crate::arena::{Apart, Arena, Shelf};
+use crate::cell::{AccountCell, Bases, KeyCell, Loc, Memory, Site, SlotCell};
 use crate::fold::Fold;
-use crate::table::{Apart, Arena, Table};
-use crate::track::{Datum, Entry};
+use crate::table::Table;
+use crate::track::{Datum, Entry, Heap};
 use crate::typed::{Change, Layout, Place, To};
 use crate::{DeferredKeys, ExecError, Outcome};
 use parking_lot::{Mutex, RwLock};
-use state::{Key, KeyRange, Op, StateError, StateScan, TxIndex};
+use state::{Key, KeyRange, Op, StateError, StateRead, StateScan, TxIndex};
 use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 use std::sync::OnceLock;
@@ -16,9 +17,11 @@ use types::{Address, U256};
 /// Where a block's cells live. Kept from block to block for its memory.
 #[derive(Debug)]
 pub(crate) struct Store {
-    keys: Arena<KeyCell>,
+    keys: Shelf<KeyCell>,
     accounts: Arena<AccountCell>,
     slots: Arena<SlotCell>,
+    bases: Bases,
+    heap: Heap,
     by_key: Table,
     by_address: Table,
     by_slot: Table,
@@ -28,9 +31,11 @@ impl Store {
     /// For a block of `jobs`.
     pub(crate) fn new(jobs: usize) -> Self {
         Self {
-            keys: Arena::default(),
+            keys: Shelf::default(),
             accounts: Arena::default(),
             slots: Arena::default(),
+            bases: Bases::default(),
+            heap: Heap::default(),
             by_key: Table::new(64),
             by_address: Table::new(jobs * 2),
             by_slot: Table::new(jobs * 2),
@@ -41,25 +46,56 @@ impl Store {
         self.keys.clear();
         self.accounts.clear();
         self.slots.clear();
+        self.bases.clear();
+        self.heap.clear();
         self.by_key.clear(64);
         self.by_address.clear(jobs * 2);
         self.by_slot.clear(jobs * 2);
     }
-    /// All locations, once no one makes any.
+    fn memory(&self) -> Memory<'_> {
+        Memory {
+            bases: &self.bases,
+            heap: &self.heap,
+        }
+    }
+    /// A location with all it takes to read it.
+    pub(crate) fn site<'a, 'b>(
+        &'a self,
+        loc: Loc<'a>,
+        base: &'b dyn StateRead,
+        layout: Option<&'b dyn Layout>,
+    ) -> Site<'a, 'b> {
+        let memory = self.memory();
+        Site {
+            loc,
+            memory,
+            base,
+            layout,
+        }
+    }
+    /// All locations that someone writes, or is expected to, once no one makes any.
     pub(crate) fn each(&self) -> impl Iterator<Item = Loc<'_>> {
         self.part((0, 1))
     }
     /// A part of so many of them.
     fn part(&self, (part, of): (u32, u32)) -> impl Iterator<Item = Loc<'_>> {
-        let share = move |len: u32| {
-            let end = |n: u32| (u64::from(len) * u64::from(n) / u64::from(of)) as u32;
-            end(part)..end(part + 1)
-        };
-        let keys = share(self.keys.len()).filter_map(|id| self.keys.get(id));
-        let accounts = share(self.accounts.len()).filter_map(|id| self.accounts.get(id));
-        let accounts = accounts.flat_map(|a| [Loc::Nonce(a), Loc::Balance(a), Loc::Code(a)]);
-        let slots = share(self.slots.len()).filter_map(|id| self.slots.get(id));
-        keys.map(Loc::Key).chain(accounts).chain(slots.map(Loc::Slot))
+        let len = u64::from(self.heap.tracks.end());
+        let end = |n: u32| (len * u64::from(n) / u64::from(of)) as u32;
+        (end(part)..end(part + 1)).filter_map(|id| {
+            let loc = self.loc(self.heap.tracks.get(id)?.owner)?;
+            // Two may have begun it at once.
+            loc.trail().is(id).then_some(loc)
+        })
+    }
+    /// The location called this.
+    fn loc(&self, (kind, id): (u8, u32)) -> Option<Loc<'_>> {
+        Some(match kind {
+            0 => Loc::Key(self.keys.get(id)?),
+            1 => Loc::Nonce(self.accounts.get(id)?),
+            2 => Loc::Balance(self.accounts.get(id)?),
+            3 => Loc::Code(self.accounts.get(id)?),
+            _ => Loc::Slot(self.slots.get(id)?),
+        })
     }
 }
 
@@ -125,11 +161,23 @@ impl<'a> Cells<'a> {
     }
     /// A location with all it takes to read it.
     pub(crate) fn site(&self, loc: Loc<'a>) -> Site<'a, '_> {
-        Site {
-            loc,
-            base: &self.base,
-            layout: self.layout,
-        }
+        self.store.site(loc, &self.base, self.layout)
+    }
+    /// Where the versions are.
+    fn heap(&self) -> &'a Heap {
+        &self.store.heap
+    }
+    /// What cells refer to by number.
+    pub(crate) fn memory(&self) -> Memory<'a> {
+        self.store.memory()
+    }
+    /// Says that `writer`'s versions there come from a run that was thrown away.
+    pub(crate) fn estimate(&self, writer: TxIndex, written: &Written<'a>) {
+        let tracks = written
+            .locs
+            .iter()
+            .filter_map(|loc| loc.trail().track(self.heap()));
+        tracks.for_each(|track| track.estimate(self.heap(), writer));
     }
     /// A hash in this block.
     pub(crate) fn hash(&self, of: &impl std::hash::Hash) -> u64 {
@@ -194,7 +242,7 @@ impl<'a> Cells<'a> {
     }
     /// Tells the ordered index of a location, where there is one. Under the location's lock.
     fn index(&self, loc: Loc<'a>) -> bool {
-        let ordered = self.ordered.load(Ordering::Acquire);
+        let ordered = self.ordered.load(Ordering::SeqCst);
         if ordered {
             self.index.write().insert(loc.key(self.layout), loc);
         }
@@ -207,8 +255,11 @@ impl<'a> Cells<'a> {
         self.opened.get_or_init(|| {
             self.ordered.store(true, Ordering::SeqCst);
             fence(Ordering::SeqCst);
+            let heap = self.heap();
             for loc in self.store.each() {
-                loc.track().index(|| self.index(loc));
+                if let Some(track) = loc.trail().track(heap) {
+                    track.index(heap, || self.index(loc));
+                }
             }
         });
     }
@@ -222,13 +273,16 @@ impl<'a> Cells<'a> {
     }
     /// Tells those who may have read what was in `loc` before `writer` wrote there.
     fn disturb(&self, writer: TxIndex, loc: Loc<'a>) {
-        let end = self.disturbed.len().min(loc.track().readers() as usize);
+        let end = self.disturbed.len().min(loc.trail().readers() as usize);
         let behind = self.disturbed.get(writer as usize + 1..end).unwrap_or_default();
         behind.iter().for_each(|one| one.store(true, Ordering::SeqCst));
     }
     /// Announces a write of `writer`.
     pub(crate) fn declare(&self, writer: TxIndex, loc: Loc<'a>) {
-        loc.track().declare(writer, || self.index(loc));
+        let (heap, trail) = (self.heap(), loc.trail());
+        trail
+            .begin(heap, loc.id())
+            .declare(heap, writer, || self.index(loc));
     }
     /// The written locations of `range`, in its order.
     pub(crate) fn written_in(&self, range: &KeyRange) -> Vec<Loc<'a>> {
@@ -274,7 +328,8 @@ impl<'a> Cells<'a> {
             write(self.locate(key), entry);
         }
         for loc in old {
-            if loc.track().remove_other(writer, by.1) {
+            let track = loc.trail().track(self.heap());
+            if track.is_some_and(|track| track.remove_other(self.heap(), writer, by.1)) {
                 self.disturb(writer, loc);
             }
         }
@@ -457,7 +512,7 @@ mod tests {
             assert_eq!(guess, Ok(Ok(U256::from(1))), "a guess does not wait");
             cells.publish(3, &outcome([(1, Op::Put("1".into()))]), &mut written);
             assert_eq!(read(&cells, 1, 5), text("1"), "a put does not");
-            loc.track().estimate(3);
+            cells.estimate(3, &written);
             assert_eq!(read(&cells, 1, 5), Err(3));
         });
     }
@@ -475,7 +530,7 @@ mod tests {
             cells.publish(2, &outcome([(1, plus(8)), (2, plus(8))]), &mut Written::default());
             assert_eq!(cells.site(cells.locate(&key(1))).read_bytes(3), Err(range(1)));
             assert_eq!(read(&cells, 2, 2), Ok(None));
-            assert_eq!(cells.fold(9), Err((1, range(1))));
+            assert_eq!(cells.fold(9), Err(range(1)));
             let loc = cells.locate(&key(2));
             assert_eq!(cells.site(loc).settled(9), Ok(Some(Some("8".into()))));
         });

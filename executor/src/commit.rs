@@ -109,10 +109,7 @@ impl<'s, J: Job> Committer<'s, J> {
                 // In this order: a reader that meets an estimate must not find that its writer has executed.
                 block.scheduler.reopen(index);
                 let slot = block.slots[index as usize].lock();
-                slot.written
-                    .locs
-                    .iter()
-                    .for_each(|loc| loc.track().estimate(index));
+                block.cells.estimate(index, &slot.written);
             }
         }
         match finished {

@@ -115,7 +115,8 @@ impl Fold {
     ) -> Result<(), StateError> {
         // A balance is an amount, which is written out once someone looks.
         if let (Place::Balance(_), To::Set(word), Some(layout)) = (place, to, layout) {
-            self.0.insert(layout.key(place), Folded::Amount(Delta::plus(*word)));
+            self.0
+                .insert(layout.key(place), Folded::Amount(Delta::plus(*word)));
             return Ok(());
         }
         let (key, op) = Self::as_op(&Over(self, base), layout, place, to)?;

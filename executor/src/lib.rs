@@ -12,6 +12,7 @@ mod fold;
 mod scan;
 mod attempt;
 mod parallel;
+mod arena;
 mod table;
 mod track;
 mod cell;

@@ -35,7 +35,7 @@
 //! *Failures.* An error or a panic ahead of the head may come from values that never were: the run is dropped and the
 //! head decides. At the head both are real. If this machinery itself fails, the block is finished by `serial.rs` from
 //! what the cells say is committed, and `Stats::fallbacks` says so.
-use crate::cell::Site;
+use crate::arena::Apart;
 use crate::cells::{Cells, FoldErrors, Store, Written};
 use crate::commit::{Committer, Remains};
 use crate::fold::Fold;
@@ -43,7 +43,6 @@ use crate::plan::Plan;
 use crate::reads::ReadSet;
 use crate::scheduler::{Report, Scheduler, Task};
 use crate::solo::{self, Ledger, Solo};
-use crate::table::Apart;
 use crate::view::Window;
 use crate::{
     BlockInput, ExecError, Executed, Executor, Job, Outcome, Serial, Settle, Stats, attempt, serial,
@@ -188,10 +187,9 @@ impl<T> Folded<T> {
             Changes::Cells(cells, side) => {
                 let layout = input.layout();
                 let mut writes = Vec::new();
-                for loc in cells.0.iter().flat_map(Store::each) {
-                    let base = &input.base;
-                    let site = Site { loc, base, layout };
-                    if let Some(value) = site.settled(TxIndex::MAX)? {
+                let store = cells.0.iter();
+                for (store, loc) in store.flat_map(|store| store.each().map(move |loc| (store, loc))) {
+                    if let Some(value) = store.site(loc, &input.base, layout).settled(TxIndex::MAX)? {
                         writes.push((loc.key(layout), value.map_or(Op::Delete, Op::Put)));
                     }
                 }

@@ -7,7 +7,9 @@ use crate::scan::{Over, scan_over};
 use crate::typed::{Account, Change, Layout, Payer, Place, To, View};
 use crate::{BlockInput, DeferredKeys, ExecError, Job, Outcome, Settle, attempt};
 use hashbrown::HashTable;
-use state::{Control, Deferral, Key, KeyRange, Op, StateError, StateRead, StateScan, TxIndex, Value, WriteSet};
+use state::{
+    Control, Deferral, Key, KeyRange, Op, StateError, StateRead, StateScan, TxIndex, Value, WriteSet,
+};
 use std::cell::RefCell;
 use std::hash::BuildHasher;
 use types::{Address, B256, U256};
@@ -172,7 +174,13 @@ impl<'a> Solo<'a> {
         }
     }
     /// A slot, read on first sight.
-    fn slot_of(&self, ledger: &mut Ledger, who: &Address, account: u32, slot: &U256) -> Result<u32, StateError> {
+    fn slot_of(
+        &self,
+        ledger: &mut Ledger,
+        who: &Address,
+        account: u32,
+        slot: &U256,
+    ) -> Result<u32, StateError> {
         let account = self.holder_by_id(ledger, account, who)?;
         let hash = self.hash_slot(account, slot);
         let Ledger { slots, by_slot, .. } = ledger;
@@ -224,7 +232,12 @@ impl<'a> Solo<'a> {
 
     /// Makes all changes of transaction `index`: its own first, then those it deferred. The error, if any, is that of
     /// the first key.
-    fn absorb<T>(&self, deferred: &DeferredKeys, index: TxIndex, outcome: &Outcome<T>) -> Result<(), ExecError> {
+    fn absorb<T>(
+        &self,
+        deferred: &DeferredKeys,
+        index: TxIndex,
+        outcome: &Outcome<T>,
+    ) -> Result<(), ExecError> {
         let ledger = &mut *self.ledger.borrow_mut();
         let mut first: Option<(Key, StateError)> = None;
         let mut fails = |key: Key, error: StateError| {
@@ -259,7 +272,9 @@ impl<'a> Solo<'a> {
             To::Set(word) => *word,
             To::Add(delta) => {
                 let before = word(ledger, spot);
-                let out = || StateError::Range { key: self.layout.map_or_else(no_key, |l| l.key(place)) };
+                let out = || StateError::Range {
+                    key: self.layout.map_or_else(no_key, |l| l.key(place)),
+                };
                 delta.apply(before).ok_or_else(out)?
             }
         };
@@ -273,7 +288,11 @@ impl<'a> Solo<'a> {
         let spot = self.spot(ledger, &place, u32::MAX)?;
         if let (Op::Add(delta), false) = (op, is_raw(ledger, spot)) {
             let after = delta.apply(word(ledger, spot));
-            set(ledger, spot, after.ok_or_else(|| StateError::Range { key: key.clone() })?);
+            set(
+                ledger,
+                spot,
+                after.ok_or_else(|| StateError::Range { key: key.clone() })?,
+            );
             return Ok(());
         }
         // From here on its bytes count.
@@ -323,7 +342,11 @@ impl<'a> Solo<'a> {
         let here = |place: Place| layout.key(&place).store() == range.store;
         let nobody = Address::ZERO;
         let slots = here(Place::Slot(nobody, U256::ZERO));
-        if [Place::Nonce(nobody), Place::Balance(nobody), Place::Code(nobody)].into_iter().any(here) || slots {
+        if [Place::Nonce(nobody), Place::Balance(nobody), Place::Code(nobody)]
+            .into_iter()
+            .any(here)
+            || slots
+        {
             typed(ledger, slots, &mut |place, word| {
                 let key = layout.key(&place);
                 if range.contains(&key) {
@@ -351,7 +374,11 @@ fn typed(
     visit: &mut dyn FnMut(Place, U256) -> Result<(), StateError>,
 ) -> Result<(), StateError> {
     for Holder {
-        now, who, changed, raw, ..
+        now,
+        who,
+        changed,
+        raw,
+        ..
     } in &ledger.accounts
     {
         let set = changed & !raw;
@@ -501,7 +528,10 @@ impl StateScan for Solo<'_> {
             let typed = self.typed_in(&ledger, range)?.into_iter();
             let keys = ledger.keys.range(range);
             let keys = keys.map(|(key, folded)| Changed(key.clone(), folded.value()));
-            typed.map(|(key, value)| Changed(key, value)).chain(keys).collect()
+            typed
+                .map(|(key, value)| Changed(key, value))
+                .chain(keys)
+                .collect()
         };
         changes.sort_by(|a, b| {
             let order = a.0.cmp(&b.0);
@@ -533,7 +563,9 @@ impl View for Solo<'_> {
         let at = self.slot_of(ledger, who, id, &slot)?;
         let found = &ledger.slots[at as usize];
         if found.raw {
-            return self.layout()?.read(&Keys(&ledger.keys, self.base), &Place::Slot(*who, slot));
+            return self
+                .layout()?
+                .read(&Keys(&ledger.keys, self.base), &Place::Slot(*who, slot));
         }
         Ok(found.word)
     }

@@ -4,7 +4,7 @@ use crate::cells::Cells;
 use crate::fold::Folded;
 use crate::reads::{AccountRead, Funds, ReadSet, SlotRead};
 use crate::scan::{Over, scan_over};
-use crate::track::Track;
+use crate::track::Trail;
 use crate::typed::{Account, Layout, Payer, Place, View};
 use state::{Control, Key, KeyRange, StateError, StateRead, StateScan, TxIndex, Value};
 use std::cell::{Cell, RefCell};
@@ -109,13 +109,13 @@ impl<'a, 's> Window<'a, 's> {
         Ok((cell, self.start(cell)?))
     }
     fn start(&self, cell: &'a AccountCell) -> Result<&'a Account, StateError> {
-        cell.base(&self.cells.base, self.layout()?)
+        cell.base(self.cells.memory(), &self.cells.base, self.layout()?)
             .map_err(|e| self.doubt(e))
     }
     /// Says that a typed place is about to be read.
-    fn mark(&self, track: &Track) {
+    fn mark(&self, trail: &Trail) {
         if !self.at_head.get() {
-            track.mark(self.index.get());
+            trail.mark(self.index.get());
         }
     }
     fn nonce(&self, cell: &'a AccountCell, base: &Account) -> Result<u64, StateError> {
@@ -173,7 +173,7 @@ impl<'a, 's> Window<'a, 's> {
             Ok(nonce && funds && self.code(cell, base)? == read.code)
         };
         let slot = |read: &SlotRead<'a>| {
-            !read.at.track.live()
+            !read.at.trail.live()
                 || self
                     .word(Loc::Slot(read.at), false)
                     .is_ok_and(|now| now == read.seen)
@@ -354,11 +354,11 @@ impl View for Window<'_, '_> {
     fn slot(&self, who: &Address, id: u32, slot: U256) -> Result<U256, StateError> {
         self.alive()?;
         let cell = self.cells.slot(who, id, &slot);
-        self.mark(&cell.track);
-        let seen = if cell.track.live() {
+        self.mark(&cell.trail);
+        let seen = if cell.trail.live() {
             self.word(Loc::Slot(cell), false)?
         } else {
-            cell.base(&self.cells.base, self.layout()?)
+            cell.base(self.cells.memory(), &self.cells.base, self.layout()?)
                 .map_err(|e| self.doubt(e))?
         };
         if !self.at_head.get() {

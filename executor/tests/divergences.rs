@@ -120,6 +120,7 @@ fn check_repeatable<T: PartialEq + 'static>(look: fn(&dyn StateScan, bool) -> Re
             deferred: &DeferredKeys::default(),
         };
         let done = Parallel::new(3)
+            .with_faults(Faults::default())
             .execute(&input, &mut Nothing)
             .expect("nothing fails");
         assert_eq!(done.writes.len(), 4);
@@ -307,7 +308,7 @@ fn a_hot_counter_loses_no_update() {
     let declared: Vec<_> = open.iter().cloned().map(Program::declared).collect();
     let base = MemoryState::default();
     for threads in 1..=64 {
-        let executor = Parallel::new(threads);
+        let executor = Parallel::new(threads).with_faults(Faults::default());
         for turn in 0..24 {
             let jobs = if turn % 2 == 0 { &open } else { &declared };
             let done = run(&executor, &base, jobs, &mut Nothing).unwrap();
@@ -457,7 +458,7 @@ fn a_settle_that_fails_or_panics_stops_the_block() {
     let jobs = vec![Program::new([Step::Put(word(1))]); 6];
     let base = MemoryState::default();
     for threads in THREADS {
-        let executor = Parallel::new(threads);
+        let executor = Parallel::new(threads).with_faults(Faults::default());
         let panic = run(&executor, &base, &jobs, &mut Bad(true)).unwrap_err();
         assert!(matches!(panic, ExecError::Panic { index: 3, .. }), "{panic}");
         assert_eq!(

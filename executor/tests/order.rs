@@ -11,7 +11,12 @@ use state::{Key, KeyRange, MemoryState, Op, Value};
 
 fn stats(threads: usize, base: &MemoryState, jobs: &[Program]) -> Stats {
     let (want, _) = plain(run(&Serial, base, jobs, &mut Nothing));
-    let (got, stats) = plain(run(&Parallel::new(threads), base, jobs, &mut Nothing));
+    let (got, stats) = plain(run(
+        &Parallel::new(threads).with_faults(Faults::default()),
+        base,
+        jobs,
+        &mut Nothing,
+    ));
     assert_eq!(got, want);
     stats
 }
@@ -292,7 +297,13 @@ fn later_jobs_see_the_outcome_that_settling_left() {
             .collect();
         parallel_equals_serial(&MemoryState::default(), &jobs, seed).unwrap();
         let mut meter = Meter::new(20);
-        let done = run(&Parallel::new(2), &MemoryState::default(), &jobs, &mut meter).unwrap();
+        let done = run(
+            &Parallel::new(2).with_faults(Faults::default()),
+            &MemoryState::default(),
+            &jobs,
+            &mut meter,
+        )
+        .unwrap();
         assert!(
             meter.used <= 20 && done.outputs.contains(&0),
             "nothing was cut off"

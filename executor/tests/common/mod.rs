@@ -338,16 +338,14 @@ pub fn plain(result: Result<Executed<u64>, ExecError>) -> (Plain, Stats) {
 /// The one check: the block gives the same serially and at every thread count, with and without a gas limit; and with
 /// one thread that picks its work in an order drawn from `seed`.
 pub fn parallel_equals_serial(base: &(dyn StateScan + Sync), jobs: &[Program], seed: u64) -> Plain {
-    let executors: Vec<Parallel> = THREADS.map(Parallel::new).into();
+    // Without its short cuts.
+    let executors = THREADS.map(|threads| Parallel::new(threads).with_faults(Faults::default()));
     let shuffled = Faults {
         shuffle: Some(seed),
         ..Faults::default()
     };
     let one = Parallel::new(1);
-    let others = [
-        one.clone().with_faults(Faults::default()),
-        one.with_faults(shuffled),
-    ];
+    let others = [one.clone(), one.with_faults(shuffled)];
     let mut first = None;
     for limit in [u64::MAX, 2 * jobs.len() as u64] {
         let mut meter = Meter::new(limit);
@@ -357,11 +355,16 @@ pub fn parallel_equals_serial(base: &(dyn StateScan + Sync), jobs: &[Program], s
             let (got, stats) = plain(run(executor, base, jobs, &mut other));
             let what = format!("{executor:?}, limit {limit}, BRAID_SEED={seed}");
             assert_eq!(got, want, "{what}");
-            assert_eq!(
-                (&other.seen, other.used),
-                (&meter.seen, meter.used),
-                "settled otherwise: {what}"
-            );
+            if want.is_err() {
+                // What only the sum of adds shows may come to light when more has settled.
+                assert!(other.seen.starts_with(&meter.seen), "settled otherwise: {what}");
+            } else {
+                assert_eq!(
+                    (&other.seen, other.used),
+                    (&meter.seen, meter.used),
+                    "settled otherwise: {what}"
+                );
+            }
             assert_eq!(stats.fallbacks, 0, "{what}");
         }
         first.get_or_insert(want);
