@@ -275,7 +275,11 @@ impl<'a> Cells<'a> {
     fn disturb(&self, writer: TxIndex, loc: Loc<'a>) {
         let end = self.disturbed.len().min(loc.trail().readers() as usize);
         let behind = self.disturbed.get(writer as usize + 1..end).unwrap_or_default();
-        behind.iter().for_each(|one| one.store(true, Ordering::SeqCst));
+        if !behind.is_empty() {
+            // One who begins meanwhile either sees what was written, or takes back its word before this.
+            fence(Ordering::SeqCst);
+            behind.iter().for_each(|one| one.store(true, Ordering::Relaxed));
+        }
     }
     /// Announces a write of `writer`.
     pub(crate) fn declare(&self, writer: TxIndex, loc: Loc<'a>) {

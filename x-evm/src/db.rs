@@ -4,7 +4,7 @@ use crate::keys;
 use hashbrown::HashTable;
 use parking_lot::RwLock;
 use revm::Database;
-use revm::bytecode::Bytecode;
+use revm::bytecode::{Bytecode, JumpTable};
 use revm::database_interface::DBErrorMarker;
 use revm::primitives::hardfork::SpecId;
 use revm::primitives::{KECCAK_EMPTY, StorageKey, StorageValue};
@@ -65,6 +65,41 @@ pub(crate) struct View<'a> {
     pub(crate) payee: Option<Address>,
     /// How often the storage of accounts was wiped, as far as this transaction knows. Few accounts: a list.
     pub(crate) epochs: Vec<(Address, u64)>,
+    /// This machine's own copies of code: workers do not count references to the same one.
+    pub(crate) own: Own,
+}
+
+/// Copies of code for one machine.
+pub(crate) struct Own {
+    /// With how often each was asked for.
+    codes: HashTable<(B256, Bytecode, u32)>,
+    /// No code.
+    none: Bytecode,
+}
+
+impl Default for Own {
+    fn default() -> Self {
+        Self {
+            codes: HashTable::new(),
+            none: nothing(),
+        }
+    }
+}
+
+/// No code, as `Bytecode::default` has it; that is one for all threads, which each account loaded and dropped counts.
+#[allow(unsafe_code, reason = "the only way to an empty code that is not the shared one")]
+fn nothing() -> Bytecode {
+    let stop = Bytes::from_static(&[revm::bytecode::opcode::STOP]);
+    // SAFETY: what revm makes of no code: a single STOP, of length 0, with no place to jump to.
+    unsafe { Bytecode::new_analyzed(stop.into(), 0, JumpTable::default()) }
+}
+
+/// The same code, counted apart.
+fn copy(code: &Bytecode) -> Bytecode {
+    if code.is_empty() {
+        return code.clone();
+    }
+    Bytecode::new_raw_checked(code.original_bytes()).unwrap_or_else(|_| code.clone())
 }
 
 impl View<'_> {
@@ -113,7 +148,7 @@ impl Database for View<'_> {
                     .is_some();
             return Ok(marked.then(AccountInfo::default));
         }
-        let code = (code_hash == KECCAK_EMPTY).then(Bytecode::default);
+        let code = (code_hash == KECCAK_EMPTY).then(|| self.own.none.clone());
         Ok(Some(AccountInfo {
             balance: account.balance,
             nonce: account.nonce,
@@ -124,15 +159,35 @@ impl Database for View<'_> {
     }
 
     fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, Failed> {
-        if let Some(code) = self.env.codes.get(&code_hash) {
-            return Ok(code);
+        /// Code that is asked for so often is copied: that takes as long as many references.
+        const OFTEN: u32 = 16;
+        let known = self
+            .own
+            .codes
+            .find_mut(place(&code_hash), |(hash, ..)| *hash == code_hash);
+        if let Some((_, code, asked)) = known {
+            *asked = asked.saturating_add(1);
+            if *asked == OFTEN {
+                *code = copy(code);
+            }
+            return Ok(code.clone());
         }
-        let bytes = keys::code(&self.view, &code_hash)?;
-        let corrupt = |why| StateError::Corrupt {
-            key: keys::code_key(&code_hash),
-            why,
+        let shared = match self.env.codes.get(&code_hash) {
+            Some(code) => code,
+            None => {
+                let bytes = keys::code(&self.view, &code_hash)?;
+                let corrupt = |why| StateError::Corrupt {
+                    key: keys::code_key(&code_hash),
+                    why,
+                };
+                self.env.codes.keep(code_hash, bytes).map_err(corrupt)?
+            }
         };
-        Ok(self.env.codes.keep(code_hash, bytes).map_err(corrupt)?)
+        let entry = (code_hash, shared.clone(), 0);
+        self.own
+            .codes
+            .insert_unique(place(&code_hash), entry, |(hash, ..)| place(hash));
+        Ok(shared)
     }
 
     fn storage(&mut self, address: Address, slot: StorageKey) -> Result<StorageValue, Failed> {

@@ -1,6 +1,6 @@
 //! revm with the chain's three differences: no reward to the beneficiary (fees are deferred adds), no value to blocked
 //! addresses, and a list of the value transfers that stood.
-use crate::db::{Failed, View};
+use crate::db::{Failed, Own, View};
 use crate::env::Env;
 use executor::Plain;
 use revm::bytecode::opcode::SELFDESTRUCT;
@@ -183,6 +183,7 @@ impl<'a> Machine<'a> {
             env,
             payee: None,
             epochs: Vec::new(),
+            own: Own::default(),
         };
         Self(Inner {
             ctx: Context {
