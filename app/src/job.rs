@@ -7,7 +7,7 @@ use module::{BlockContext, Error, TxContext};
 use state::{Access, Overlay, StateError, StateRead, StateScan, WriteSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use types::Bytes;
+use types::{Address, Bytes};
 use x_auth::Verdict;
 use x_auth::ante::NativeTx;
 
@@ -149,6 +149,13 @@ impl Job for TxJob<'_> {
         }
     }
 
+    fn announce(&self, visit: &mut dyn FnMut(&Address)) {
+        if let Body::Ready(tx, _) = &self.body
+            && let Tx::Ethereum(tx) = &**tx
+        {
+            tx.announce(visit);
+        }
+    }
     fn layout(&self) -> Option<&dyn Layout> {
         Some(&self.env.evm)
     }

@@ -1,5 +1,6 @@
 //! What an executor is given and what it gives back.
 use crate::typed::{Change, Layout, View};
+use types::Address;
 use state::{Access, Deferral, Key, StateError, StateScan, StoreId, TxIndex, WriteSet};
 
 /// What one run of a job did.
@@ -36,6 +37,8 @@ pub trait Job: Sync {
     fn weight(&self) -> u64 {
         100_000
     }
+    /// Visits the accounts that it is sure to look at, whatever they hold.
+    fn announce(&self, _visit: &mut dyn FnMut(&Address)) {}
     /// Which keys are typed places: the same for all jobs of a block.
     fn layout(&self) -> Option<&dyn Layout> {
         None

@@ -222,7 +222,7 @@ impl Parallel {
         settle: &mut dyn Settle<J>,
     ) -> Result<Folded<J::Output>, ExecError> {
         let jobs = input.jobs.len();
-        if self.faults.is_none() && (self.workers == 1 || !gains(input)) {
+        if self.faults.is_none() && !gains(input, self.workers) {
             return self.alone(input, settle);
         }
         if jobs == 0 {
@@ -285,7 +285,14 @@ impl Parallel {
         let mut outputs = Vec::with_capacity(jobs);
         let ledger = self.ledger.lock().take().unwrap_or_default();
         let view = Solo::new(input.base, input.layout(), jobs, ledger);
-        let (executions, result) = solo::run(&view, input, settle, &mut outputs);
+        let mut run = || solo::run(&view, input, settle, &mut outputs);
+        let (executions, result) = match &self.pool {
+            Some(pool) if jobs >= MANY => pool.in_place_scope(|scope| {
+                scope.spawn(|_| solo::read_ahead(input));
+                run()
+            }),
+            _ => run(),
+        };
         let ledger = Borrowed(Some(view.into_ledger()), self.ledger.clone());
         result?;
         Ok(Folded {
@@ -361,25 +368,37 @@ impl Parallel {
     }
 }
 
+/// Jobs for which it pays to wake a thread that reads ahead.
+const MANY: usize = 256;
+
 /// Whether more than one worker can bring anything: not in a block that is run before another thread is awake, nor in
-/// one whose jobs nearly all wait for each other.
-fn gains<J: Job>(input: &BlockInput<'_, J>) -> bool {
+/// one whose jobs nearly all wait for each other; nor, for a few workers, where jobs are done sooner than compared.
+fn gains<J: Job>(input: &BlockInput<'_, J>, workers: usize) -> bool {
     /// Gas that takes about as long as waking a thread and sharing with it.
     const SMALL: u64 = 1_500_000;
     /// Jobs looked at.
     const SAMPLE: usize = 16;
+    /// Gas of a job that is soon done, and how many workers it takes to do many of them sooner than one.
+    const LIGHT: u64 = 25_000;
+    const FEW: usize = 4;
     let mut weights = input.jobs.iter().map(Job::weight);
     let enough = weights.try_fold(0u64, |sum, weight| {
         let sum = sum.saturating_add(weight);
         if sum < SMALL { Ok(sum) } else { Err(()) }
     });
-    if input.jobs.len() < 2 || enough.is_ok() {
+    if workers < 2 || input.jobs.len() < 2 || enough.is_ok() {
         return false;
     }
-    let step = input.jobs.len().div_ceil(SAMPLE);
-    let lanes = || input.jobs.iter().step_by(step).map(Job::lane);
-    let most = lanes().map(|lane| lane.map_or(0, |_| lanes().filter(|other| *other == lane).count()));
-    most.max().unwrap_or(0) * 10 < lanes().count() * 9
+    let sample = || input.jobs.iter().step_by(input.jobs.len().div_ceil(SAMPLE));
+    let nearly_all = |count: usize| count * 10 >= sample().count() * 9;
+    let lane = |job: &J| {
+        job.lane()
+            .map_or(0, |lane| sample().filter(|other| other.lane() == Some(lane)).count())
+    };
+    if nearly_all(sample().map(lane).max().unwrap_or(0)) {
+        return false;
+    }
+    workers >= FEW || !nearly_all(sample().filter(|job| job.weight() <= LIGHT).count())
 }
 
 /// A block while it runs.

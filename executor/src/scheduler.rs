@@ -20,8 +20,13 @@ const COMMITS: u32 = 32;
 /// After how many commits the window is looked at: enough to tell 5 % from 30 %.
 const PERIOD: u32 = 32;
 /// After how many calm periods a window narrower than the workers are many widens again: each try costs up to a period
-/// of wasted runs.
+/// of wasted runs. After each that fails it takes twice as many, at most so many.
 const PROBE: u32 = 4;
+const PROBE_MOST: u32 = 128;
+/// How many times as much work as the mean a transaction is that is begun before those in front of it.
+const HEAVY: u64 = 2;
+/// Heavy transactions looked at for one that may be begun.
+const HEAVY_MOST: usize = 32;
 /// How often a transaction may be cut short before it simply waits to be the head.
 const CUTS_MAX: u8 = 8;
 
@@ -109,6 +114,8 @@ struct State {
     followers: Vec<Indexes>,
     head_only: Vec<bool>,
     weights: Vec<u64>,
+    /// Those that are much work, least first.
+    heavy: Vec<TxIndex>,
     /// Who is parked on a transaction, and whether until it is committed rather than executed.
     parked: Vec<SmallVec<[(TxIndex, bool); 2]>>,
     cuts: Vec<u8>,
@@ -136,9 +143,15 @@ struct Window {
     aborts: u32,
     /// Periods in a row with next to nothing thrown away.
     calm: u32,
+    /// How many of them it takes to try again.
+    patience: u32,
 }
 
 impl Window {
+    /// Whether much is run ahead, and little of that in vain.
+    fn wide(&self) -> bool {
+        self.size >= self.workers * WINDOW_A_WORKER / 4
+    }
     fn note(&mut self, commit: Commit) {
         self.commits += 1;
         self.aborts += u32::from(commit.aborted);
@@ -147,11 +160,16 @@ impl Window {
         }
         if self.aborts * 10 > PERIOD * 3 {
             // Down to the head alone: then nothing is run twice, as in a chain that nobody declared.
-            (self.size, self.calm) = ((self.size / 2).max(1), 0);
+            let less = if self.aborts * 10 > PERIOD * 6 { 8 } else { 2 };
+            (self.size, self.calm) = ((self.size / less).max(1), 0);
+            self.patience = (self.patience * 2).min(PROBE_MOST);
         } else if self.aborts * 20 < PERIOD {
             self.calm += 1;
-            if self.size >= self.workers || self.calm >= PROBE {
+            if self.size >= self.workers || self.calm >= self.patience {
                 (self.size, self.calm) = ((self.size * 2).min(self.workers * WINDOW_A_WORKER), 0);
+            }
+            if self.wide() {
+                self.patience = PROBE;
             }
         }
         (self.commits, self.aborts) = (0, 0);
@@ -163,7 +181,15 @@ impl Scheduler {
     pub(crate) fn new(plan: &mut Plan<'_>, workers: usize, shuffle: Option<u64>) -> Self {
         let len = plan.blockers.len();
         let workers = u32::try_from(workers).expect("a few hundred at most");
+        let total = plan.weights.iter().fold(0u64, |sum, weight| sum.saturating_add(*weight));
+        let line = (total / plan.weights.len().max(1) as u64).saturating_mul(HEAVY);
+        let mut heavy: Vec<TxIndex> = (0..)
+            .zip(&plan.weights)
+            .filter_map(|(index, weight)| (*weight > line).then_some(index))
+            .collect();
+        heavy.sort_by_key(|index| (plan.weights[*index as usize], Reverse(*index)));
         let state = State {
+            heavy,
             phases: vec![Phase::Fresh; len],
             blockers: std::mem::take(&mut plan.blockers),
             followers: std::mem::take(&mut plan.followers),
@@ -180,6 +206,7 @@ impl Scheduler {
                 commits: 0,
                 aborts: 0,
                 calm: 0,
+                patience: PROBE,
             },
             committing: false,
             asleep: 0,
@@ -305,6 +332,7 @@ impl State {
     fn cut(&mut self, index: TxIndex, cut: Cut) {
         self.stats.waits += 1;
         self.phases[index as usize] = Phase::Parked;
+        self.window.aborts += 1;
         let cuts = &mut self.cuts[index as usize];
         *cuts += 1;
         let Cut::On(writer) = cut else { return };
@@ -363,12 +391,36 @@ impl State {
                 return Some(Task::Run(index..index + 1));
             }
         }
+        if let Some(index) = self.begin_heavy() {
+            return Some(Task::Run(index..index + 1));
+        }
         self.cursor = self.cursor.max(self.head);
         while self.cursor < self.limit() {
             let index = self.cursor;
             self.cursor += 1;
             if self.begin(index) {
                 return Some(Task::Run(index..self.batch(index)));
+            }
+        }
+        None
+    }
+    /// Begins what is most work, so that it does not come last, when all others are done.
+    fn begin_heavy(&mut self) -> Option<TxIndex> {
+        if !self.window.wide() {
+            return None;
+        }
+        let limit = self.limit();
+        let mut at = self.heavy.len();
+        let least = at.saturating_sub(HEAVY_MOST);
+        while at > least {
+            at -= 1;
+            let index = self.heavy[at];
+            if index >= limit {
+                continue;
+            }
+            self.heavy.remove(at);
+            if self.begin(index) {
+                return Some(index);
             }
         }
         None

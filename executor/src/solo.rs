@@ -109,6 +109,18 @@ pub(crate) fn run<'a, J: Job>(
     (runs, Ok(()))
 }
 
+/// Reads at block start what the jobs are sure to read, and forgets it: on another thread it is on its way for them by
+/// the time they run.
+pub(crate) fn read_ahead<J: Job>(input: &BlockInput<'_, J>) {
+    let Some(layout) = input.layout() else { return };
+    for job in input.jobs {
+        job.announce(&mut |who| {
+            // An error is met again by who reads.
+            let _ = std::hint::black_box(layout.account(&input.base, who));
+        });
+    }
+}
+
 impl<'a> Solo<'a> {
     /// State before the first of `jobs` jobs.
     pub(crate) fn new(

@@ -8,10 +8,11 @@
     reason = "a test ends where something is not as it should be"
 )]
 use loom::model::Builder;
-use loom::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+use loom::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
 use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, fence};
-use loom::sync::{Arc, Condvar, Mutex};
+use loom::sync::{Condvar, Mutex};
 use loom::thread;
+use std::sync::Arc;
 
 /// Every order in which threads are interrupted at most so many times: more than two or three show nothing new.
 fn orders(interrupted: usize, model: impl Fn() + Send + Sync + 'static) {

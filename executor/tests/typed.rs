@@ -11,8 +11,8 @@ use executor::{
     Settle, Stats, To, View,
 };
 use state::{
-    Access, Control, Deferral, Delta, Key, KeyRange, MemoryState, Op, StateError, StoreId,
-    TxIndex, Value, WriteSet, decode_amount, encode_amount,
+    Access, Control, Deferral, Delta, Key, KeyRange, MemoryState, Op, StateError, StoreId, TxIndex, Value,
+    WriteSet, decode_amount, encode_amount,
 };
 use std::collections::BTreeMap;
 use types::{Address, U256};
@@ -418,6 +418,16 @@ struct Kind {
     broken: bool,
 }
 
+impl Kind {
+    fn sound(accounts: u8, jobs: u64) -> Self {
+        Self {
+            accounts,
+            jobs,
+            broken: false,
+        }
+    }
+}
+
 fn some_block(rng: &mut Rng, kind: Kind) -> Block {
     let mut base = MemoryState::default();
     for id in 1..=kind.accounts {
@@ -564,7 +574,7 @@ fn some_step(rng: &mut Rng, kind: Kind) -> Step {
         34 => Step::Scan(some_range(rng, kind), usize::MAX),
         35 => Step::Defer(n),
         36 => Step::FailIf(3),
-        37 if kind.broken => Step::Take(balance(a), 40),
+        37 if kind.broken => Step::Take(balance(a), 90),
         38 if kind.broken && n < 4 => Step::Put(slot(a, at), Value::from_static(&[1; 33])),
         _ => Step::Spin(200),
     }
@@ -603,9 +613,9 @@ impl Bench {
                 let (got, stats, other) = block.run(executor, limit);
                 let what = format!("{executor:?}, limit {limit}, BRAID_SEED={seed}");
                 if let (Ok((got, _)), Ok((want, _))) = (&got, &want) {
-                    let first = (0..got.len().max(want.len())).find(|i| got.get(*i) != want.get(*i));
-                    let jobs = first.map(|i| &block.jobs[..=i]);
-                    assert_eq!(first, None, "the first job to differ: {jobs:#?}, {what}");
+                    let first = got.iter().zip(want).position(|(got, want)| got != want);
+                    let job = first.map(|i| (i, got[i], want[i], &block.jobs[i]));
+                    assert!(job.is_none(), "the first job to differ: {job:?}, {what}");
                 }
                 assert_eq!(got, want, "{what}");
                 let same = if want.is_err() {
@@ -646,68 +656,26 @@ fn check(count: u64, kind: Kind) -> u64 {
 
 #[test]
 fn blocks_over_hot_accounts_give_the_same() {
-    let (accounts, jobs) = (3, 40);
-    let broken = false;
-    assert_eq!(
-        check(
-            200,
-            Kind {
-                accounts,
-                jobs,
-                broken
-            }
-        ),
-        0
-    );
+    assert_eq!(check(12000, Kind::sound(3, 40)), 0);
 }
 
 #[test]
 fn blocks_over_warm_accounts_give_the_same() {
-    let (accounts, jobs) = (8, 80);
-    let broken = false;
-    assert_eq!(
-        check(
-            150,
-            Kind {
-                accounts,
-                jobs,
-                broken
-            }
-        ),
-        0
-    );
+    assert_eq!(check(8000, Kind::sound(8, 80)), 0);
 }
 
 #[test]
 fn long_blocks_give_the_same() {
-    let (accounts, jobs) = (6, 600);
-    let broken = false;
-    assert_eq!(
-        check(
-            20,
-            Kind {
-                accounts,
-                jobs,
-                broken
-            }
-        ),
-        0
-    );
+    assert_eq!(check(900, Kind::sound(6, 600)), 0);
 }
 
 #[test]
 fn blocks_that_fail_fail_the_same() {
-    let (accounts, jobs) = (4, 30);
-    let broken = true;
-    let failed = check(
-        150,
-        Kind {
-            accounts,
-            jobs,
-            broken,
-        },
-    );
-    assert!(failed > 0);
+    let kind = Kind {
+        broken: true,
+        ..Kind::sound(4, 30)
+    };
+    assert!(check(8000, kind) > 0);
 }
 
 #[test]
@@ -782,11 +750,7 @@ fn what_nobody_disturbed_is_not_checked() {
 
 /// Whether any of some blocks comes out wrong.
 fn caught(skip_validation: bool) -> bool {
-    let kind = Kind {
-        accounts: 4,
-        jobs: 40,
-        broken: false,
-    };
+    let kind = Kind::sound(4, 40);
     (1..=40u64).any(|seed| {
         let block = some_block(&mut Rng(seed), kind);
         let shuffled = Parallel::new(1).with_faults(Faults {
@@ -802,4 +766,22 @@ fn caught(skip_validation: bool) -> bool {
 fn broken_validation_is_caught() {
     assert!(!caught(false));
     assert!(caught(true));
+}
+
+#[test]
+fn zz_dump() {
+    let kind = Kind {
+        broken: true,
+        ..Kind::sound(4, 30)
+    };
+    let mut rng = Rng(6120 ^ (4u64 << 32));
+    let block = some_block(&mut rng, kind);
+    println!("{:?}", block.deferred);
+    for (k, v) in &block.base.0 {
+        println!("{k:?} {v:?}");
+    }
+    for (i, j) in block.jobs.iter().enumerate() {
+        println!("{i} {:?} {:?} lane {:?} w {}", j.steps, j.access, j.lane, j.weight);
+    }
+    println!("{:?}", block.run(&Serial, u64::MAX).0);
 }

@@ -537,6 +537,9 @@ impl Job for Replay<'_> {
     fn weight(&self) -> u64 {
         self.tx.gas_limit()
     }
+    fn announce(&self, visit: &mut dyn FnMut(&Address)) {
+        self.tx.announce(visit);
+    }
     fn layout(&self) -> Option<&dyn Layout> {
         Some(&self.block.flat)
     }

@@ -126,6 +126,13 @@ impl EvmTx {
     pub fn tip(&self, base_fee: u64) -> Option<u128> {
         self.envelope.effective_tip_per_gas(base_fee)
     }
+    /// Visits the accounts that it touches whatever they hold.
+    pub fn announce(&self, visit: &mut dyn FnMut(&Address)) {
+        visit(&self.sender);
+        if let Some(to) = self.to() {
+            visit(&to);
+        }
+    }
     /// Whom it calls; `None` where it creates.
     pub fn to(&self) -> Option<Address> {
         self.envelope.to()

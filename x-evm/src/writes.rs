@@ -4,7 +4,7 @@ use crate::keys;
 use executor::{Change, Layout as _, Place, To};
 use revm::primitives::KECCAK_EMPTY;
 use revm::primitives::hardfork::SpecId;
-use revm::state::{Account, EvmState};
+use revm::state::{Account, AccountInfo, EvmState};
 use state::{Delta, Key, Op, StateError, StateRead, Value, WriteSet};
 use types::{Address, U256};
 
@@ -93,7 +93,7 @@ pub(crate) fn of_changes(
         code(&mut out, (who, id), account, original.code_hash, gone);
         storage(&mut out, view, env, (who, id), account, gone)?;
         if !env.spec().is_enabled_in(SpecId::SPURIOUS_DRAGON) {
-            mark_empty(&mut out, who, account, gone, account.info != original);
+            mark_empty(&mut out, who, account, gone, &original);
         }
     }
     if let Some(charged) = charged {
@@ -166,11 +166,13 @@ fn storage(
 }
 
 /// Before Spurious Dragon an empty account can exist, once touched, and calls to it are cheaper.
-fn mark_empty(out: &mut Written, who: &Address, account: &Account, gone: bool, changed: bool) {
-    let key = keys::empty_key(who);
+fn mark_empty(out: &mut Written, who: &Address, account: &Account, gone: bool, original: &AccountInfo) {
     if gone || !account.info.is_empty() {
-        out.put(key, None);
-    } else if account.is_touched() || changed {
-        out.put(key, Some(Value::from_static(&[1])));
+        // Only one that was empty is marked.
+        if original.is_empty() {
+            out.put(keys::empty_key(who), None);
+        }
+    } else if account.is_touched() || account.info != *original {
+        out.put(keys::empty_key(who), Some(Value::from_static(&[1])));
     }
 }
