@@ -4,11 +4,14 @@
 //! "senders known" to "outputs and folded typed values". Both run in turns, so that a noisy machine is noisy for both.
 use crate::blocks;
 use anyhow::{Context as _, anyhow, bail};
+use executor::simulate::{Policy, simulate, total};
+use executor::trace::Tracing;
 use executor::{Parallel, Stats};
 use revm::context::TxEnv;
 use revm::database::{CacheDB, EmptyDB};
 use revm::state::AccountInfo;
-use revm::{Context, ExecuteCommitEvm as _, MainBuilder as _, MainContext as _};
+use revm::{Context, ExecuteCommitEvm as _, MainBuilder as _, MainContext as _, MainnetEvm};
+use revm::handler::MainnetContext;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -91,7 +94,8 @@ fn mainnet(dir: &Path, executors: &Executors, reps: usize) -> anyhow::Result<()>
     for (number, path) in blocks::fixtures(dir)? {
         let block = blocks::read(&path)?;
         let db = cache(&block.pre);
-        let measured = measure(&block, db, executors, reps).with_context(|| number.to_string())?;
+        let mut measured = measure(&block, db.clone(), executors, reps).with_context(|| number.to_string())?;
+        measured.simulated = Some(simulated(&block, &db, executors.many.threads())?);
         println!("{}", measured.line(&number.to_string()));
         let [serial, many, _] = measured.least();
         if (serial >= SHORT_MS && serial < 0.95 * many) || (serial < SHORT_MS && many > serial + 0.05) {
@@ -114,6 +118,9 @@ struct Measured {
     cpu_s: [Vec<f64>; 3],
     txs: usize,
     stats: Stats,
+    /// Milliseconds that the baseline's transactions take one after another, and what a scheduler without overhead of its
+    /// own makes of them: ours, and one that knows all beforehand.
+    simulated: Option<[f64; 3]>,
 }
 
 impl Measured {
@@ -124,7 +131,12 @@ impl Measured {
         let [serial, many, one] = self.least();
         let [s, m, o] = [0, 1, 2].map(|i| median(&self.ms[i]));
         let cpu = least(&self.cpu_s[0]);
-        format!(
+        let simulated = self.simulated.map_or_else(String::new, |[whole, ordered, best]| {
+            let (ours, ordered, best) = (serial / many, whole / ordered, whole / best);
+            let of = 100.0 * ours / ordered;
+            format!(" simulated={ordered:.2} of_simulated={of:.0}% clairvoyant={best:.2}")
+        });
+        let line = format!(
             "{name} serial_ms={serial:.2} parallel_ms={many:.2} ratio={:.2} cpu_s={cpu:.4} ratio_median={:.2} \
              one_ms={one:.2} one_ratio={:.2} one_ratio_median={:.2} cores={:.2} cpu_ratio={:.2} one_cpu_ratio={:.2} txs={} runs={} aborts={} waits={}",
             serial / many,
@@ -138,7 +150,8 @@ impl Measured {
             self.stats.executions,
             self.stats.aborts,
             self.stats.waits,
-        )
+        );
+        line + &simulated
     }
     fn add(&mut self, other: Self) {
         let sum = |to: &mut Vec<f64>, from: Vec<f64>| {
@@ -155,6 +168,9 @@ impl Measured {
             sum(to, from);
         }
         self.txs += other.txs;
+        let simulated = other.simulated.unwrap_or_default();
+        let sums = self.simulated.get_or_insert_default();
+        sums.iter_mut().zip(simulated).for_each(|(sum, one)| *sum += one);
         self.stats.executions += other.stats.executions;
         self.stats.aborts += other.stats.aborts;
         self.stats.waits += other.stats.waits;
@@ -200,9 +216,8 @@ fn measure(
     Ok(measured)
 }
 
-/// Gas used, milliseconds, CPU seconds.
-fn baseline(block: &RealBlock, db: CacheDB<EmptyDB>, envs: &[TxEnv]) -> anyhow::Result<(u64, f64, f64)> {
-    let mut db = db;
+/// The baseline: plain revm over a cache.
+fn mainnet_evm(block: &RealBlock, mut db: CacheDB<EmptyDB>) -> MainnetEvm<MainnetContext<CacheDB<EmptyDB>>> {
     if let x_evm::Hashes::Map(hashes) = &block.env.hashes {
         let hashes = hashes.iter().map(|(n, hash)| (U256::from(*n), *hash));
         db.cache.block_hashes.extend(hashes);
@@ -210,7 +225,12 @@ fn baseline(block: &RealBlock, db: CacheDB<EmptyDB>, envs: &[TxEnv]) -> anyhow::
     let mut evm = Context::mainnet().with_db(db).build_mainnet();
     evm.ctx.cfg = block.env.cfg.clone();
     evm.ctx.block = block.env.block.clone();
-    evm = evm.ctx.build_mainnet();
+    evm.ctx.build_mainnet()
+}
+
+/// Gas used, milliseconds, CPU seconds.
+fn baseline(block: &RealBlock, db: CacheDB<EmptyDB>, envs: &[TxEnv]) -> anyhow::Result<(u64, f64, f64)> {
+    let mut evm = mainnet_evm(block, db);
     let mut gas = 0;
     let (cpu, start) = (cpu_s(), Instant::now());
     for tx in envs {
@@ -221,6 +241,36 @@ fn baseline(block: &RealBlock, db: CacheDB<EmptyDB>, envs: &[TxEnv]) -> anyhow::
     }
     let ms = start.elapsed().as_secs_f64() * 1e3;
     Ok((gas, ms, cpu_s() - cpu))
+}
+
+/// See [`Measured::simulated`]: the needs of a traced run, with what each transaction cost the baseline.
+fn simulated(block: &RealBlock, db: &CacheDB<EmptyDB>, workers: usize) -> anyhow::Result<[f64; 3]> {
+    /// Each transaction's least of so many.
+    const REPS: usize = 9;
+    let envs: Vec<TxEnv> = block.txs.iter().map(x_evm::EvmTx::to_env).collect();
+    let mut costs = vec![u64::MAX; envs.len()];
+    for _ in 0..REPS {
+        let mut evm = mainnet_evm(block, db.clone());
+        for (tx, cost) in envs.iter().zip(&mut costs) {
+            let start = Instant::now();
+            evm.transact_commit(tx.clone())
+                .map_err(|e| anyhow!("revm: {e:?}"))?;
+            *cost = (*cost).min(u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX));
+        }
+    }
+    let tracing = Tracing::new(&|| 0);
+    block.execute(&tracing)?;
+    let mut trace = tracing.into_trace();
+    for (job, cost) in trace.jobs.iter_mut().zip(costs) {
+        job.cost = cost;
+    }
+    let window = 64 * workers;
+    let ms = |ns: u64| ns as f64 / 1e6;
+    Ok([
+        ms(total(&trace)),
+        ms(simulate(&trace, workers, Policy::Ordered { window }).end),
+        ms(simulate(&trace, workers, Policy::Clairvoyant).end),
+    ])
 }
 
 /// Milliseconds, CPU seconds, how it went.
