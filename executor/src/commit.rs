@@ -2,9 +2,10 @@
 use crate::attempt;
 use crate::parallel::Block;
 use crate::scheduler::{Commit, Head};
+use crate::solo::{self, Ledger, Solo, Under};
 use crate::view::Window;
 use crate::{BlockInput, ExecError, Job, Outcome, Settle};
-use state::TxIndex;
+use state::{TxIndex, WriteSet};
 use std::sync::atomic::Ordering;
 
 /// What the committer holds: everything that depends on order.
@@ -15,6 +16,8 @@ pub(crate) struct Committer<'s, J: Job> {
     /// on serially if the machinery around fails: settling must not be done twice.
     last: Option<Outcome<()>>,
     failed: Option<ExecError>,
+    /// From where on jobs were run one after another, and what they wrote.
+    alone: Option<(TxIndex, WriteSet)>,
 }
 
 /// What is left when the workers have gone home.
@@ -23,6 +26,7 @@ pub(crate) struct Remains<'s, J: Job> {
     pub(crate) outputs: Vec<J::Output>,
     pub(crate) failed: Option<ExecError>,
     pub(crate) last: Option<Outcome<()>>,
+    pub(crate) alone: Option<(TxIndex, WriteSet)>,
 }
 
 impl<'s, J: Job> Committer<'s, J> {
@@ -32,6 +36,7 @@ impl<'s, J: Job> Committer<'s, J> {
             outputs: Vec::with_capacity(jobs),
             last: None,
             failed: None,
+            alone: None,
         }
     }
     pub(crate) fn remains(self) -> Remains<'s, J> {
@@ -40,12 +45,14 @@ impl<'s, J: Job> Committer<'s, J> {
             outputs,
             last,
             failed,
+            alone,
         } = self;
         Remains {
             settle,
             outputs,
             failed,
             last,
+            alone,
         }
     }
 
@@ -60,6 +67,10 @@ impl<'s, J: Job> Committer<'s, J> {
         loop {
             let step = match block.scheduler.advance(&mut done) {
                 Head::Rest => return,
+                Head::Alone(from) => {
+                    let result = self.alone(block, window, from);
+                    result.map(|runs| block.scheduler.ran(runs))
+                }
                 Head::Run(index) => self
                     .head(block, window, scratch, index, false)
                     .map(|commit| done.push(commit)),
@@ -74,6 +85,25 @@ impl<'s, J: Job> Committer<'s, J> {
                 return;
             }
         }
+    }
+
+    /// Runs and commits all that is left, one after another: each needs the one before.
+    fn alone<'w, 'a: 'w>(
+        &mut self,
+        block: &'w Block<'a, '_, J>,
+        window: &'w Window<'a, 'w>,
+        from: TxIndex,
+    ) -> Result<u64, ExecError> {
+        window.at_head(from);
+        let layout = block.input.layout();
+        self.alone = Some((from, WriteSet::new()));
+        let left = block.input.jobs.len() - from as usize;
+        let view = Solo::new(Under::Jobs(window), layout, left, Ledger::default());
+        let (runs, result) = solo::run(&view, block.input, self.settle, &mut self.outputs);
+        result?;
+        let writes = solo::into_writes(&mut view.into_ledger(), window, layout)?;
+        self.alone = Some((from, writes));
+        Ok(runs)
     }
 
     /// Commits the head, of which there is a run already or not.

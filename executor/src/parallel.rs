@@ -42,7 +42,7 @@ use crate::fold::Fold;
 use crate::plan::Plan;
 use crate::reads::ReadSet;
 use crate::scheduler::{Report, Scheduler, Task};
-use crate::solo::{self, Ledger, Solo};
+use crate::solo::{self, Ledger, Solo, Under};
 use crate::view::Window;
 use crate::{
     BlockInput, ExecError, Executed, Executor, Job, Outcome, Serial, Settle, Stats, attempt, serial,
@@ -146,7 +146,8 @@ pub struct Folded<T> {
 
 enum Changes {
     Writes(WriteSet),
-    Cells(Borrowed<Store>, Fold),
+    /// Cells, up to the transaction given; what settles late; and what was written after that.
+    Cells(Borrowed<Store>, TxIndex, Fold, WriteSet),
     Ledger(Borrowed<Ledger>),
 }
 
@@ -184,16 +185,17 @@ impl<T> Folded<T> {
                 Some(ledger) => solo::into_writes(ledger, &input.base, input.layout())?,
                 None => WriteSet::new(),
             },
-            Changes::Cells(cells, side) => {
+            Changes::Cells(cells, end, side, rest) => {
                 let layout = input.layout();
                 let mut writes = Vec::new();
                 let store = cells.0.iter();
                 for (store, loc) in store.flat_map(|store| store.each().map(move |loc| (store, loc))) {
-                    if let Some(value) = store.site(loc, &input.base, layout).settled(TxIndex::MAX)? {
+                    if let Some(value) = store.site(loc, &input.base, layout).settled(end)? {
                         writes.push((loc.key(layout), value.map_or(Op::Delete, Op::Put)));
                     }
                 }
-                writes.into_iter().chain(side.into_writes()).collect()
+                // The last of a key counts.
+                writes.into_iter().chain(side.into_writes()).chain(rest).collect()
             }
         };
         Ok(Executed {
@@ -238,11 +240,12 @@ impl Parallel {
             outputs,
             last,
             failed,
+            alone,
         } = committer.into_inner().remains();
         let end = TxIndex::try_from(outputs.len()).expect("transactions are counted in u32");
         if failed.is_some() {
             // What only the sum of adds shows comes to light here; it may come before what stopped the block.
-            cells.fold(end)?;
+            cells.fold(alone.as_ref().map_or(end, |(from, _)| *from))?;
         }
         if let Some(error) = failed {
             return Err(error);
@@ -254,12 +257,19 @@ impl Parallel {
                 }
                 let side = std::mem::take(&mut *cells.side.lock());
                 drop(cells);
+                let (end, rest) = alone.unwrap_or((end, WriteSet::new()));
+                let store = Borrowed(Some(store), self.spare.clone());
                 Ok(Folded {
                     outputs,
                     stats,
-                    changes: Changes::Cells(Borrowed(Some(store), self.spare.clone()), side),
+                    changes: Changes::Cells(store, end, side, rest),
                 })
             }
+            // That was the serial way already.
+            _ if alone.is_some() => Err(ExecError::Panic {
+                index: end,
+                message: "the executor failed".to_owned(),
+            }),
             _ => {
                 let mut fold = cells.committed(end - TxIndex::from(last.is_some()))?;
                 if let Some(outcome) = &last {
@@ -284,7 +294,8 @@ impl Parallel {
         let jobs = input.jobs.len();
         let mut outputs = Vec::with_capacity(jobs);
         let ledger = self.ledger.lock().take().unwrap_or_default();
-        let view = Solo::new(input.base, input.layout(), jobs, ledger);
+        let under = Under::Start(input.base, input.layout());
+        let view = Solo::new(under, input.layout(), jobs, ledger);
         let mut run = || solo::run(&view, input, settle, &mut outputs);
         let (executions, result) = match &self.pool {
             Some(pool) if jobs >= MANY => pool.in_place_scope(|scope| {
@@ -329,7 +340,8 @@ impl Parallel {
                 })
             })
             .collect();
-        let scheduler = Apart(Scheduler::new(&mut plan, workers, faults.shuffle));
+        let yields = self.faults.is_none();
+        let scheduler = Apart(Scheduler::new(&mut plan, workers, faults.shuffle, yields));
         let block = Block {
             input,
             cells,

@@ -84,6 +84,8 @@ pub(crate) enum Head {
     Check(Range<TxIndex>),
     /// Run it now.
     Run(TxIndex),
+    /// Run it and all behind it, one after another: nobody else works any more.
+    Alone(TxIndex),
     /// Stop committing: a worker runs the head, or there is none.
     Rest,
 }
@@ -129,6 +131,10 @@ struct State {
     committing: bool,
     asleep: usize,
     halted: bool,
+    /// Whether a block in which each needs the one before may be left to the committer,
+    yields: bool,
+    /// and is.
+    yielded: bool,
     stats: Stats,
     /// For tests: picks at random, from this seed.
     shuffle: Option<u64>,
@@ -148,6 +154,10 @@ struct Window {
 }
 
 impl Window {
+    /// Whether nothing was run ahead for good, however often it was tried.
+    fn serial(&self) -> bool {
+        self.size == 1 && self.patience >= PROBE * 8
+    }
     /// Whether much is run ahead, and little of that in vain.
     fn wide(&self) -> bool {
         self.size >= self.workers * WINDOW_A_WORKER / 4
@@ -178,7 +188,7 @@ impl Window {
 
 impl Scheduler {
     /// The schedule of a block for `workers` threads.
-    pub(crate) fn new(plan: &mut Plan<'_>, workers: usize, shuffle: Option<u64>) -> Self {
+    pub(crate) fn new(plan: &mut Plan<'_>, workers: usize, shuffle: Option<u64>, yields: bool) -> Self {
         let len = plan.blockers.len();
         let workers = u32::try_from(workers).expect("a few hundred at most");
         let total = plan.weights.iter().fold(0u64, |sum, weight| sum.saturating_add(*weight));
@@ -211,6 +221,8 @@ impl Scheduler {
             committing: false,
             asleep: 0,
             halted: false,
+            yields,
+            yielded: false,
             stats: Stats::default(),
             shuffle,
         };
@@ -244,6 +256,10 @@ impl Scheduler {
         let head = state.head;
         let next = match state.phases.get(head as usize) {
             _ if state.over() => Head::Rest,
+            Some(phase) if *phase != Phase::Running && state.yields && state.window.serial() => {
+                state.yielded = true;
+                Head::Alone(head)
+            }
             None | Some(Phase::Running) => Head::Rest,
             Some(Phase::Executed) => {
                 let ahead = state.phases[head as usize..].iter().take(COMMITS as usize);
@@ -274,10 +290,14 @@ impl Scheduler {
         self.state.lock().halted = true;
         self.wake.notify_all();
     }
-    /// How many transactions there are, once all are committed.
+    /// How many transactions are in the cells, once these are all that will be.
     pub(crate) fn finished(&self) -> Option<TxIndex> {
         let state = self.state.lock();
-        (state.head as usize == state.phases.len()).then_some(state.head)
+        (!state.halted && state.over()).then_some(state.head)
+    }
+    /// Notes runs of the committer alone.
+    pub(crate) fn ran(&self, runs: u64) {
+        self.state.lock().stats.executions += runs;
     }
     /// How it went.
     pub(crate) fn stats(&self) -> Stats {
@@ -293,7 +313,7 @@ impl Scheduler {
 
 impl State {
     fn over(&self) -> bool {
-        self.halted || self.head as usize == self.phases.len()
+        self.halted || self.yielded || self.head as usize == self.phases.len()
     }
     fn limit(&self) -> TxIndex {
         let len = u32::try_from(self.phases.len()).expect("transactions are counted in u32");
@@ -507,7 +527,7 @@ mod tests {
         for follower in followers.iter().copied().flatten() {
             plan.blockers[*follower as usize] += 1;
         }
-        Scheduler::new(&mut plan, 2, None)
+        Scheduler::new(&mut plan, 2, None, true)
     }
     const PLAIN: Commit = Commit {
         validated: false,

@@ -68,9 +68,61 @@ enum Spot {
     Slot(u32),
 }
 
+/// What a ledger is laid over.
+#[derive(Clone, Copy)]
+pub(crate) enum Under<'a> {
+    /// State at block start.
+    Start(&'a (dyn StateScan + Sync), Option<&'a dyn Layout>),
+    /// What earlier jobs, run in another way, left.
+    Jobs(&'a dyn View),
+}
+
+impl Under<'_> {
+    fn account(&self, who: &Address) -> Result<Account, StateError> {
+        match self {
+            Self::Start(state, Some(layout)) => layout.account(state, who),
+            Self::Start(_, None) => Err(no_layout()),
+            Self::Jobs(view) => view.account(who),
+        }
+    }
+    fn slot(&self, who: &Address, slot: U256) -> Result<U256, StateError> {
+        match self {
+            Self::Start(state, Some(layout)) => layout.slot(state, who, slot),
+            Self::Start(_, None) => Err(no_layout()),
+            Self::Jobs(view) => view.slot(who, u32::MAX, slot),
+        }
+    }
+}
+
+impl StateRead for Under<'_> {
+    fn get(&self, key: &Key) -> Result<Option<Value>, StateError> {
+        match self {
+            Self::Start(state, _) => state.get(key),
+            Self::Jobs(view) => view.get(key),
+        }
+    }
+}
+
+impl StateScan for Under<'_> {
+    fn scan(
+        &self,
+        range: &KeyRange,
+        visit: &mut dyn FnMut(&Key, &Value) -> Control,
+    ) -> Result<(), StateError> {
+        match self {
+            Self::Start(state, _) => state.scan(range, visit),
+            Self::Jobs(view) => view.scan(range, visit),
+        }
+    }
+}
+
+fn no_layout() -> StateError {
+    StateError::Storage("typed read without a layout".into())
+}
+
 /// State as a job finds it.
 pub(crate) struct Solo<'a> {
-    base: &'a (dyn StateScan + Sync),
+    base: Under<'a>,
     layout: Option<&'a dyn Layout>,
     /// Seeded afresh, so that nobody can choose keys that collide.
     hasher: foldhash::fast::RandomState,
@@ -79,7 +131,8 @@ pub(crate) struct Solo<'a> {
     late: RefCell<Option<(Key, Option<Place>)>>,
 }
 
-/// Runs a block's jobs. Gives how many it ran, and why it stopped where it did not get to the end.
+/// Runs the jobs of a block that come after those with `outputs`. Gives how many it ran, and why it stopped where it did
+/// not get to the end.
 pub(crate) fn run<'a, J: Job>(
     view: &'a Solo<'a>,
     input: &'a BlockInput<'a, J>,
@@ -88,7 +141,7 @@ pub(crate) fn run<'a, J: Job>(
 ) -> (u64, Result<(), ExecError>) {
     let mut runs = 0;
     let mut scratch = J::Scratch::default();
-    for (index, job) in (0 as TxIndex..).zip(input.jobs) {
+    for (index, job) in (0 as TxIndex..).zip(input.jobs).skip(outputs.len()) {
         let mut one = || -> Result<J::Output, ExecError> {
             let mut outcome = match attempt::skip(settle, index, job).map_err(|f| f.at(index))? {
                 Some(outcome) => outcome,
@@ -124,7 +177,7 @@ pub(crate) fn read_ahead<J: Job>(input: &BlockInput<'_, J>) {
 impl<'a> Solo<'a> {
     /// State before the first of `jobs` jobs.
     pub(crate) fn new(
-        base: &'a (dyn StateScan + Sync),
+        base: Under<'a>,
         layout: Option<&'a dyn Layout>,
         jobs: usize,
         mut ledger: Ledger,
@@ -148,8 +201,7 @@ impl<'a> Solo<'a> {
     }
 
     fn layout(&self) -> Result<&'a dyn Layout, StateError> {
-        self.layout
-            .ok_or_else(|| StateError::Storage("typed read without a layout".into()))
+        self.layout.ok_or_else(no_layout)
     }
     fn hash_slot(&self, account: u32, slot: &U256) -> u64 {
         self.hasher.hash_one((account, slot.as_limbs()))
@@ -163,8 +215,9 @@ impl<'a> Solo<'a> {
         if let Some(at) = by_address.find(hash, |at| accounts[*at as usize].who == *who) {
             return Ok(*at);
         }
+        self.layout()?;
         let id = u32::try_from(accounts.len()).expect("gas bounds the accounts far below 2^32");
-        let (now, raw) = match self.layout()?.account(&self.base, who) {
+        let (now, raw) = match self.base.account(who) {
             Ok(now) => (now, 0),
             // Whoever reads what cannot be read is told then.
             Err(_) => (Account::default(), NONCE | BALANCE | CODE),
@@ -201,7 +254,7 @@ impl<'a> Solo<'a> {
             return Ok(*at);
         }
         let at = u32::try_from(slots.len()).expect("gas bounds the slots far below 2^32");
-        let word = self.layout()?.slot(&self.base, who, *slot);
+        let word = self.base.slot(who, *slot);
         slots.push(Slot {
             raw: word.is_err(),
             word: word.unwrap_or_default(),
@@ -228,7 +281,7 @@ impl<'a> Solo<'a> {
         let at = self.holder(ledger, who)?;
         let Holder { mut now, raw, .. } = ledger.accounts[at as usize];
         if raw != 0 {
-            let read = |place: Place| self.layout()?.read(&Keys(&ledger.keys, self.base), &place);
+            let read = |place: Place| self.layout()?.read(&Keys(&ledger.keys, &self.base), &place);
             if raw & NONCE != 0 {
                 now.nonce = u64::try_from(read(Place::Nonce(*who))?).unwrap_or(u64::MAX);
             }
@@ -489,7 +542,7 @@ fn set_raw(ledger: &mut Ledger, spot: Spot) {
 }
 
 /// What is found among the keys, over the base.
-struct Keys<'a>(&'a Fold, &'a (dyn StateScan + Sync));
+struct Keys<'a>(&'a Fold, &'a dyn StateRead);
 
 impl StateRead for Keys<'_> {
     fn get(&self, key: &Key) -> Result<Option<Value>, StateError> {
@@ -525,7 +578,7 @@ impl StateRead for Solo<'_> {
                 return layout.encode(&place, word(ledger, spot), under.as_ref());
             }
         }
-        Keys(&ledger.keys, self.base).get(key)
+        Keys(&ledger.keys, &self.base).get(key)
     }
 }
 
@@ -549,7 +602,7 @@ impl StateScan for Solo<'_> {
             let order = a.0.cmp(&b.0);
             if range.descending { order.reverse() } else { order }
         });
-        scan_over(self.base, range, changes.into_iter(), visit)
+        scan_over(&self.base, range, changes.into_iter(), visit)
     }
 }
 
@@ -577,7 +630,7 @@ impl View for Solo<'_> {
         if found.raw {
             return self
                 .layout()?
-                .read(&Keys(&ledger.keys, self.base), &Place::Slot(*who, slot));
+                .read(&Keys(&ledger.keys, &self.base), &Place::Slot(*who, slot));
         }
         Ok(found.word)
     }

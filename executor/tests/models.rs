@@ -75,7 +75,8 @@ impl Place {
     }
     fn disturb(&self, writer: u32) {
         let end = self.readers.load(SeqCst).min(5);
-        (writer + 1..end).for_each(|reader| self.disturbed[reader as usize].store(true, SeqCst));
+        fence(SeqCst);
+        (writer + 1..end).for_each(|reader| self.disturbed[reader as usize].store(true, Relaxed));
     }
     /// Whether `reader`, who saw `seen`, need not be told of `value`, or was.
     fn safe(&self, reader: u32, seen: u32, value: u32) -> bool {
@@ -89,7 +90,7 @@ fn a_write_is_not_missed(readers: u32, runs: u32, write: fn(&Place)) {
         let place = Place::new();
         let read = |reader: u32| {
             let place = place.clone();
-            thread::spawn(move || (0..runs).map(|_| place.run(reader)).last().unwrap())
+            thread::spawn(move || (0..runs).fold(0, |_, _| place.run(reader)))
         };
         let threads: Vec<_> = (1..=readers).map(read).collect();
         write(&place);
@@ -174,7 +175,9 @@ struct Numbers {
 
 impl Numbers {
     fn next(&self, take: fn(&AtomicU64, u64) -> Result<(), u64>) -> u32 {
-        let mut now = self.stripe.load(Relaxed);
+        // An exchange of nothing: loom lets a load make it forget which of two racing stores came first, and then an
+        // exchange for a value that was replaced succeeds, as none does.
+        let mut now = self.stripe.fetch_add(0, Relaxed);
         while now >= 1 << 32 {
             match take(&self.stripe, now) {
                 Ok(()) => return now as u32,
@@ -196,12 +199,12 @@ fn less(now: u64) -> u64 {
 fn numbers_are_given_once(take: fn(&AtomicU64, u64) -> Result<(), u64>) {
     orders(3, move || {
         let numbers = Arc::new(Numbers::default());
-        let work = |numbers: Arc<Numbers>| (0..3).map(|_| numbers.next(take)).collect::<Vec<_>>();
+        let work = move |numbers: &Numbers| (0..3).map(|_| numbers.next(take)).collect::<Vec<_>>();
         let other = {
             let numbers = numbers.clone();
-            thread::spawn(move || (0..3).map(|_| numbers.next(take)).collect::<Vec<_>>())
+            thread::spawn(move || work(&numbers))
         };
-        let mut all = work(numbers);
+        let mut all = work(&numbers);
         all.extend(other.join().unwrap());
         all.sort_unstable();
         assert!(all.windows(2).all(|two| two[0] < two[1]), "given twice: {all:?}");

@@ -363,3 +363,25 @@ fn small_blocks_and_blocks_at_once_work() {
         }
     });
 }
+
+#[test]
+fn a_block_that_turns_out_serial_is_finished_by_one_worker() {
+    /// Each declares nothing, and needs what the one before left.
+    fn chain(len: usize) -> Vec<Program> {
+        let hot = Program::new([Step::Increment(amount(0)), Step::Put(word(1))]);
+        let other = Program::new([Step::Increment(amount(5)), Step::DeferAdd(fees(), 3)]);
+        let late = Program::new([Step::Get(word(1)), Step::Scan(words(0, 9), 9)]);
+        let mut jobs = vec![hot; len];
+        jobs.extend([other.clone(), late.clone(), other, late]);
+        jobs
+    }
+    let base = MemoryState([(amount(0), Value::from("7"))].into());
+    let jobs = chain(2_000);
+    let (want, _) = plain(run(&Serial, &base, &jobs, &mut Nothing));
+    for threads in [2, 3, 8] {
+        let (got, stats) = plain(run(&Parallel::new(threads), &base, &jobs, &mut Nothing));
+        assert_eq!(got, want, "{threads} threads");
+        let more = stats.executions - jobs.len() as u64;
+        assert!(more < 64 * threads as u64 + 200, "{threads} threads: {stats:?}");
+    }
+}
