@@ -8,7 +8,7 @@ use crate::block::{self, Machine};
 use crate::chain::BlockParts;
 use crate::record::{StoredBlock, StoredTx};
 pub use executor::Stats;
-use executor::simulate::{Policy, critical_path, simulate, total};
+use executor::simulate::{Policy, WINDOW, critical_path, simulate, total};
 pub use executor::simulate::{Run, Schedule};
 pub use executor::trace::NeedKind;
 use executor::trace::{Trace, Tracing};
@@ -19,10 +19,6 @@ use types::{Address, B256};
 
 /// The numbers of cores that are told of.
 pub const CORES: [usize; 5] = [2, 4, 8, 16, 64];
-
-/// How far ahead of the first unfinished transaction the simulated scheduler goes, in transactions a core: the
-/// executor's window.
-const WINDOW: usize = 16;
 
 /// Conflicting keys told of, at most: those with the most waiting first.
 const CONFLICTS_MAX: usize = 100;
@@ -229,7 +225,7 @@ impl Explanation {
 
 fn optimistic(cores: usize) -> Policy {
     Policy::Ordered {
-        window: WINDOW * cores,
+        window: WINDOW as usize * cores,
     }
 }
 

@@ -6,12 +6,12 @@
 //! transactions in front of it leave. Its outcome is a function of what it read, so by induction the result is that of
 //! `serial.rs`. All else here decides when something runs, never what comes of it.
 //!
-//! *Locations* (`cell.rs`, `cells.rs`). Each key that the block touches has one cell: the value at block start, read
-//! once, and a version from each transaction that wrote there. A version is a change (put, delete, add) that may still
-//! be guesswork, an estimate (someone is expected to write here), or a settled value. A reader takes the versions in
-//! front of it: adds are summed, in order, over the first absolute value below them. A table finds cells by full key;
-//! its hash is seeded, so that nobody can choose keys that collide. A second, ordered index knows the cells that someone
-//! writes, for scans.
+//! *Locations* (`cell.rs`, `cells.rs`, `track.rs`). Each key, account or slot that the block touches has one cell: the
+//! value at block start, read once, and a version from each transaction that wrote there. A version is a change (put,
+//! delete, add) that may still be guesswork, an estimate (someone is expected to write here), or a settled value. A reader
+//! takes the versions in front of it: adds are summed, in order, over the first absolute value below them. A table finds
+//! cells by full key; its hash is seeded, so that nobody can choose keys that collide. A second, ordered index knows the
+//! cells that someone writes, for scans.
 //!
 //! *Views* (`view.rs`, `reads.rs`, `scan.rs`). A run reads through its view, which writes down every read, absence and
 //! early ends included: a key with the value seen, a range with the pairs seen and where the reader stopped. Within one
@@ -20,14 +20,20 @@
 //! *Order of work* (`plan.rs`, `scheduler.rs`). What transactions declare is swept once: expected writes become
 //! estimates, and whoever reads or replaces what another is declared to write waits for it before its first run. So
 //! chains on one key run in order and nothing is thrown away. Adds wait for nobody. Workers take the lowest transaction
-//! that may run, at most a window beyond the head; the window narrows where much is thrown away.
+//! that may run, at most a window beyond the head, and before that what is much gas, so that it does not come last. The
+//! window narrows where much is thrown away.
 //!
 //! *The head* (`commit.rs`). There is no coordinator: a worker that finds the first uncommitted transaction idle becomes
-//! the committer and goes on until someone else is running the head. It validates the run that is there; if that is
-//! stale, or there is none, it runs the transaction itself. All in front is final then, so this run cannot be stale: at
-//! most two runs of a transaction lie on the critical path, each turn at the head commits one, and even a single worker
-//! gets to the end. Then the outcome is settled (gas, cut-off, indexes), which may change it, and its changes become
-//! settled versions. Who has read otherwise fails its own check, by value, when its turn comes.
+//! the committer and goes on until someone else is running the head. If nobody wrote to a place that the run there has
+//! read by its typed name since it began, that run is right: readers leave marks, and writers tell those who left one
+//! (`Cells::disturbed`). Otherwise it is validated; if it is stale, or there is none, the committer runs the transaction
+//! itself. All in front is final then, so this run cannot be stale: at most two runs of a transaction lie on the critical
+//! path, each turn at the head commits one, and even a single worker gets to the end. Then the outcome is settled (gas,
+//! cut-off, indexes), which may change it, and its changes become settled versions. Who has read otherwise fails its own
+//! check, by value, when its turn comes.
+//!
+//! *One worker* (`solo.rs`). Where threads bring nothing, a block is run by one, without versions; and where it turns out
+//! that they bring nothing, the committer runs the rest that way, over what the cells say.
 //!
 //! *Deferred keys* (`fold.rs`) have no versions. Their changes go, at the head, into the committer's fold. A run that
 //! reads such a key, or scans over one, is parked until it is the head, where the fold is exact.

@@ -1,6 +1,7 @@
 //! Who does what next: every decision of when and none of what.
 use crate::Stats;
 use crate::plan::{Indexes, Plan};
+use crate::simulate::WINDOW;
 use crate::view::Cut;
 use parking_lot::{Condvar, Mutex};
 use smallvec::SmallVec;
@@ -9,8 +10,6 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::ops::Range;
 
-/// How far behind the head a worker may run, in transactions a worker: further ahead a guess is seldom right.
-const WINDOW_A_WORKER: u32 = 64;
 /// How much work a worker takes at a time, in gas, if it is many transactions: so much takes longer than taking it.
 const BATCH_WEIGHT: u64 = 500_000;
 /// Transactions that a worker takes at a time at most.
@@ -160,7 +159,7 @@ impl Window {
     }
     /// Whether much is run ahead, and little of that in vain.
     fn wide(&self) -> bool {
-        self.size >= self.workers * WINDOW_A_WORKER / 4
+        self.size >= self.workers * WINDOW / 4
     }
     fn note(&mut self, commit: Commit) {
         self.commits += 1;
@@ -176,7 +175,7 @@ impl Window {
         } else if self.aborts * 20 < PERIOD {
             self.calm += 1;
             if self.size >= self.workers || self.calm >= self.patience {
-                (self.size, self.calm) = ((self.size * 2).min(self.workers * WINDOW_A_WORKER), 0);
+                (self.size, self.calm) = ((self.size * 2).min(self.workers * WINDOW), 0);
             }
             if self.wide() {
                 self.patience = PROBE;
@@ -211,7 +210,7 @@ impl Scheduler {
             cursor: 0,
             head: 0,
             window: Window {
-                size: workers * WINDOW_A_WORKER,
+                size: workers * WINDOW,
                 workers,
                 commits: 0,
                 aborts: 0,

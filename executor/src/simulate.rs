@@ -8,6 +8,10 @@ use state::TxIndex;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
+/// How far ahead of the first unfinished job our own scheduler goes at most, in jobs a worker: further ahead a guess is
+/// seldom right.
+pub const WINDOW: u32 = 64;
+
 /// How jobs are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {

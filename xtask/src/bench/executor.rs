@@ -4,7 +4,7 @@
 //! "senders known" to "outputs and folded typed values". Both run in turns, so that a noisy machine is noisy for both.
 use crate::blocks;
 use anyhow::{Context as _, anyhow, bail};
-use executor::simulate::{Policy, simulate, total};
+use executor::simulate::{Policy, WINDOW, simulate, total};
 use executor::trace::Tracing;
 use executor::{Parallel, Stats};
 use revm::context::TxEnv;
@@ -264,7 +264,7 @@ fn simulated(block: &RealBlock, db: &CacheDB<EmptyDB>, workers: usize) -> anyhow
     for (job, cost) in trace.jobs.iter_mut().zip(costs) {
         job.cost = cost;
     }
-    let window = 64 * workers;
+    let window = WINDOW as usize * workers;
     let ms = |ns: u64| ns as f64 / 1e6;
     Ok([
         ms(total(&trace)),
