@@ -10,7 +10,7 @@
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 /// Something that changes often, on cache lines of its own: what lies beside it is then not lost with it.
 #[derive(Debug, Default)]
@@ -38,9 +38,8 @@ const STRIPE: u32 = 64;
 
 /// Which list this thread takes numbers from.
 fn stripe() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local!(static MINE: usize = NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES);
-    MINE.with(|mine| *mine)
+    // The caller's thread is none of the pool's.
+    rayon::current_thread_index().map_or(0, |worker| (worker + 1) % STRIPES)
 }
 
 /// The chunk of number `id`, and where in it.

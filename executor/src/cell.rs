@@ -4,7 +4,7 @@ use crate::track::{Datum, Entry, Heap, Named, Record, Seen, Track, Trail};
 use crate::typed::{Account, Layout, Place};
 use state::{Key, StateError, StateRead, TxIndex, Value, decode_amount, encode_amount};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use types::{Address, U256};
 
 /// A location that is only a key.
@@ -24,6 +24,8 @@ pub(crate) struct AccountCell {
     pub(crate) who: Address,
     /// Whether changes of its balance settle late.
     pub(crate) deferred: bool,
+    /// Whether it is found by its address. One that is not was made while another thread made the same.
+    found: AtomicBool,
     base: Base,
     pub(crate) nonce: Trail,
     pub(crate) balance: Trail,
@@ -106,11 +108,22 @@ impl AccountCell {
             id,
             who,
             deferred,
+            found: AtomicBool::new(false),
             base: Base::default(),
             nonce: Trail::default(),
             balance: Trail::default(),
             code: Trail::default(),
         }
+    }
+    /// Says that it was found by its address.
+    pub(crate) fn mark_found(&self) {
+        if !self.found.load(Ordering::Relaxed) {
+            self.found.store(true, Ordering::Relaxed);
+        }
+    }
+    /// Whether it was.
+    pub(crate) fn is_found(&self) -> bool {
+        self.found.load(Ordering::Relaxed)
     }
     /// The account at block start, read once a block.
     pub(crate) fn base<'a>(
@@ -211,14 +224,22 @@ impl<'a> Site<'a, '_> {
     }
     /// What `reader` finds, or whom it has to wait for.
     pub(crate) fn read(&self, reader: TxIndex, guess: bool) -> Result<Result<Datum, TxIndex>, StateError> {
+        match self.find(reader, guess)? {
+            Ok(Some(datum)) => Ok(Ok(datum)),
+            Ok(None) => self.start().map(Ok),
+            Err(writer) => Ok(Err(writer)),
+        }
+    }
+    /// The same; `None` where the value at block start stands.
+    fn find(&self, reader: TxIndex, guess: bool) -> Result<Result<Option<Datum>, TxIndex>, StateError> {
         let Some(track) = self.track() else {
-            return self.start().map(Ok);
+            return Ok(Ok(None));
         };
         let mut known = self.known();
         loop {
             match track.read(self.memory.heap, reader, known.as_ref(), self, guess)? {
-                Seen::Base => return self.start().map(Ok),
-                Seen::Is(datum) => return Ok(Ok(datum)),
+                Seen::Base => return Ok(Ok(None)),
+                Seen::Is(datum) => return Ok(Ok(Some(datum))),
                 Seen::Blocked(writer) => return Ok(Err(writer)),
                 // The database is not asked under the lock.
                 Seen::NeedBase => known = Some(self.start()?),
@@ -246,9 +267,10 @@ impl<'a> Site<'a, '_> {
         if let (Loc::Nonce(cell), Some(layout)) = (self.loc, self.layout) {
             let heap = self.memory.heap;
             let record = cell.nonce.track(heap).map(|track| track.record(heap, reader));
-            let Record { word, under } = match record.transpose() {
-                Ok(record) => record.unwrap_or_default(),
-                Err(writer) => return Ok(Err(writer)),
+            let Record { word, under } = match record {
+                Some(Ok(record)) => record,
+                Some(Err(writer)) => return Ok(Err(writer)),
+                None => Record::default(),
             };
             let place = Place::Nonce(cell.who);
             let under = match under {
@@ -260,9 +282,17 @@ impl<'a> Site<'a, '_> {
                 Some(word) => layout.encode(&place, word, under.as_ref()).map(Ok),
             };
         }
-        match self.read(reader, false)? {
-            Ok(Datum::Bytes(value)) => Ok(Ok(value)),
-            Ok(Datum::Word(word)) => self.encode(word).map(Ok),
+        match self.find(reader, false)? {
+            Ok(Some(Datum::Bytes(value))) => Ok(Ok(value)),
+            Ok(Some(Datum::Word(word))) => self.encode(word).map(Ok),
+            // As it is stored, however that is written.
+            Ok(None) => match self.loc {
+                Loc::Key(_) => match self.start()? {
+                    Datum::Bytes(value) => Ok(Ok(value)),
+                    Datum::Word(word) => self.encode(word).map(Ok),
+                },
+                _ => self.base.get(&self.key()).map(Ok),
+            },
             Err(writer) => Ok(Err(writer)),
         }
     }

@@ -79,9 +79,12 @@ impl Store {
     }
     /// A part of so many of them.
     fn part(&self, (part, of): (u32, u32)) -> impl Iterator<Item = Loc<'_>> {
-        let len = u64::from(self.heap.tracks.end());
-        let end = |n: u32| (len * u64::from(n) / u64::from(of)) as u32;
-        (end(part)..end(part + 1)).filter_map(|id| {
+        /// Neighbours that go to one part. Who shares decides by numbers alone: more may be made meanwhile.
+        const TOGETHER: u32 = 256;
+        let end = self.heap.tracks.end();
+        let lots = (part..end.div_ceil(TOGETHER)).step_by(of as usize);
+        let ids = lots.flat_map(move |lot| lot * TOGETHER..end.min((lot + 1) * TOGETHER));
+        ids.filter_map(|id| {
             let loc = self.loc(self.heap.tracks.get(id)?.owner)?;
             // Two may have begun it at once.
             loc.trail().is(id).then_some(loc)
@@ -191,7 +194,9 @@ impl<'a> Cells<'a> {
             |id| accounts.get(id).is_some_and(|cell| cell.who == *who),
             || accounts.alloc(|id| AccountCell::new(id, *who, self.is_late(who))),
         );
-        accounts.get(id).expect("found just now")
+        let cell = accounts.get(id).expect("found just now");
+        cell.mark_found();
+        cell
     }
     fn is_late(&self, who: &Address) -> bool {
         let key = |layout: &dyn Layout| layout.key(&Place::Balance(*who));
@@ -200,7 +205,8 @@ impl<'a> Cells<'a> {
     }
     /// The account called `id`, where it is `who`'s; otherwise the one that is.
     pub(crate) fn account_by_id(&self, id: u32, who: &Address) -> &'a AccountCell {
-        let found = self.store.accounts.get(id).filter(|cell| cell.who == *who);
+        let same = |cell: &&AccountCell| cell.who == *who && cell.is_found();
+        let found = self.store.accounts.get(id).filter(same);
         found.unwrap_or_else(|| self.account(who))
     }
     /// The slot of an account, made on first sight.
@@ -274,8 +280,7 @@ impl<'a> Cells<'a> {
     /// Tells those who may have read what was in `loc` before `writer` wrote there.
     fn disturb(&self, writer: TxIndex, loc: Loc<'a>) {
         let end = self.disturbed.len().min(loc.trail().readers() as usize);
-        let behind = self.disturbed.get(writer as usize + 1..end).unwrap_or_default();
-        if !behind.is_empty() {
+        if let Some(behind @ [_, ..]) = self.disturbed.get(writer as usize + 1..end) {
             // One who begins meanwhile either sees what was written, or takes back its word before this.
             fence(Ordering::SeqCst);
             behind.iter().for_each(|one| one.store(true, Ordering::Relaxed));

@@ -1,7 +1,7 @@
 //! What an executor is given and what it gives back.
 use crate::typed::{Change, Layout, View};
-use types::Address;
 use state::{Access, Deferral, Key, StateError, StateScan, StoreId, TxIndex, WriteSet};
+use types::Address;
 
 /// What one run of a job did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

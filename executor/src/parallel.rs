@@ -299,7 +299,7 @@ impl Parallel {
     ) -> Result<Folded<J::Output>, ExecError> {
         let jobs = input.jobs.len();
         let mut outputs = Vec::with_capacity(jobs);
-        let ledger = self.ledger.lock().take().unwrap_or_default();
+        let ledger = self.ledger.lock().take().unwrap_or_else(Ledger::new);
         let under = Under::Start(input.base, input.layout());
         let view = Solo::new(under, input.layout(), jobs, ledger);
         let mut run = || solo::run(&view, input, settle, &mut outputs);
@@ -410,8 +410,9 @@ fn gains<J: Job>(input: &BlockInput<'_, J>, workers: usize) -> bool {
     let sample = || input.jobs.iter().step_by(input.jobs.len().div_ceil(SAMPLE));
     let nearly_all = |count: usize| count * 10 >= sample().count() * 9;
     let lane = |job: &J| {
-        job.lane()
-            .map_or(0, |lane| sample().filter(|other| other.lane() == Some(lane)).count())
+        job.lane().map_or(0, |lane| {
+            sample().filter(|other| other.lane() == Some(lane)).count()
+        })
     };
     if nearly_all(sample().map(lane).max().unwrap_or(0)) {
         return false;

@@ -190,7 +190,10 @@ impl Scheduler {
     pub(crate) fn new(plan: &mut Plan<'_>, workers: usize, shuffle: Option<u64>, yields: bool) -> Self {
         let len = plan.blockers.len();
         let workers = u32::try_from(workers).expect("a few hundred at most");
-        let total = plan.weights.iter().fold(0u64, |sum, weight| sum.saturating_add(*weight));
+        let total = plan
+            .weights
+            .iter()
+            .fold(0u64, |sum, weight| sum.saturating_add(*weight));
         let line = (total / plan.weights.len().max(1) as u64).saturating_mul(HEAVY);
         let mut heavy: Vec<TxIndex> = (0..)
             .zip(&plan.weights)
@@ -632,6 +635,7 @@ mod tests {
             commits: 0,
             aborts: 0,
             calm: 0,
+            patience: PROBE,
         };
         let mut period = |aborted| {
             (0..PERIOD).for_each(|i| {
@@ -643,8 +647,14 @@ mod tests {
             });
             window.size
         };
-        assert_eq!([10, 10, 10, 10, 10, 10].map(&mut period), [16, 8, 4, 2, 1, 1]);
-        assert_eq!([1, 1, 1, 5, 1, 1, 1].map(&mut period), [1, 1, 1, 1, 2, 4, 8]);
-        assert_eq!([0, 0, 0, 0, 0, 9].map(&mut period), [16, 32, 64, 128, 128, 128]);
+        assert_eq!([10; 6].map(&mut period), [16, 8, 4, 2, 1, 1]);
+        // It was tried often enough in vain.
+        assert_eq!([0; 127].map(&mut period), [1; 127]);
+        assert_eq!([0, 1, 5, 0, 0, 0].map(&mut period), [2, 4, 4, 8, 16, 32]);
+        assert_eq!([0, 0, 0, 9, 20, 20].map(&mut period), [64, 128, 128, 128, 16, 2]);
+        // It went well in between, so the next try comes soon.
+        assert_eq!([20; 2].map(&mut period), [1, 1]);
+        assert_eq!([0; 64].map(&mut period)[63], 2);
+        assert!(!window.serial());
     }
 }

@@ -51,6 +51,10 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
+    /// Nothing.
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
     /// Empties it, and keeps the memory.
     fn clear(&mut self) {
         self.accounts.clear();
@@ -254,10 +258,13 @@ impl<'a> Solo<'a> {
             return Ok(*at);
         }
         let at = u32::try_from(slots.len()).expect("gas bounds the slots far below 2^32");
-        let word = self.base.slot(who, *slot);
+        let (word, raw) = match self.base.slot(who, *slot) {
+            Ok(word) => (word, false),
+            Err(_) => (U256::ZERO, true),
+        };
         slots.push(Slot {
-            raw: word.is_err(),
-            word: word.unwrap_or_default(),
+            word,
+            raw,
             slot: *slot,
             account,
             changed: false,
@@ -611,8 +618,17 @@ impl View for Solo<'_> {
         self.look(&mut self.ledger.borrow_mut(), who)
     }
     fn code_hash(&self, who: &Address) -> Result<(u32, B256), StateError> {
-        let account = self.account(who)?;
-        Ok((account.id, account.code_hash))
+        let ledger = &mut *self.ledger.borrow_mut();
+        let at = self.holder(ledger, who)?;
+        let Holder { now, raw, .. } = &ledger.accounts[at as usize];
+        if raw & CODE == 0 {
+            return Ok((now.id, now.code_hash));
+        }
+        let id = now.id;
+        let code = self
+            .layout()?
+            .read(&Keys(&ledger.keys, &self.base), &Place::Code(*who))?;
+        Ok((id, code.into()))
     }
     fn payer(&self, who: &Address, least: U256) -> Result<Payer, StateError> {
         let account = self.account(who)?;

@@ -318,8 +318,19 @@ impl View for Window<'_, '_> {
         Ok(account)
     }
     fn code_hash(&self, who: &Address) -> Result<(u32, B256), StateError> {
-        let (cell, base) = self.cell(who)?;
-        let code = self.code(cell, base)?;
+        self.alive()?;
+        let cell = self.cells.account(who);
+        self.mark(&cell.code);
+        let code = if cell.code.live() {
+            self.word(Loc::Code(cell), false)?.into()
+        } else if let Ok(base) = self.start(cell) {
+            base.code_hash
+        } else {
+            // What cannot be read may be something else of the account.
+            self.cut.set(None);
+            let word = self.layout()?.read(&self.cells.base, &Place::Code(*who));
+            word.map_err(|e| self.doubt(e))?.into()
+        };
         self.note(AccountRead {
             at: cell,
             nonce: None,

@@ -8,7 +8,7 @@
     reason = "a test ends where something is not as it should be"
 )]
 use loom::model::Builder;
-use loom::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, SeqCst};
+use loom::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, SeqCst};
 use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, fence};
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
@@ -254,13 +254,14 @@ impl Table {
         self.things[id as usize].store(key, Relaxed);
         id
     }
-    fn find_or_make(&self, key: u32) -> u32 {
+    /// The thing with this name; its number is told in this order.
+    fn find_or_make(&self, key: u32, told: Ordering) -> u32 {
         let mut made = None;
         for slot in &self.slots {
             let mut entry = slot.load(Acquire);
             if entry >> 32 != BLOCK >> 32 {
                 let id = *made.get_or_insert_with(|| self.make(key));
-                match slot.compare_exchange(entry, BLOCK | u64::from(id), AcqRel, Acquire) {
+                match slot.compare_exchange(entry, BLOCK | u64::from(id), told, Acquire) {
                     Ok(_) => return id,
                     Err(other) => entry = other,
                 }
@@ -275,23 +276,23 @@ impl Table {
     }
 }
 
-fn two_find(keys: [u32; 2]) -> [u32; 2] {
+fn two_find(keys: [u32; 2], told: Ordering) -> [u32; 2] {
     let table = Table::new();
     let other = {
         let table = table.clone();
-        thread::spawn(move || table.find_or_make(keys[0]))
+        thread::spawn(move || table.find_or_make(keys[0], told))
     };
-    let mine = table.find_or_make(keys[1]);
+    let mine = table.find_or_make(keys[1], told);
     let found = [other.join().unwrap(), mine];
     // Whoever comes later finds the same.
-    assert_eq!(keys.map(|key| table.find_or_make(key)), found);
+    assert_eq!(keys.map(|key| table.find_or_make(key, told)), found);
     found
 }
 
 #[test]
 fn two_threads_that_take_an_old_slot_get_the_same_thing() {
     orders(3, || {
-        let [one, other] = two_find([7, 7]);
+        let [one, other] = two_find([7, 7], AcqRel);
         assert_eq!(one, other);
     });
 }
@@ -299,8 +300,16 @@ fn two_threads_that_take_an_old_slot_get_the_same_thing() {
 #[test]
 fn two_things_that_want_one_slot_get_one_each() {
     orders(3, || {
-        let [one, other] = two_find([7, 8]);
+        let [one, other] = two_find([7, 8], AcqRel);
         assert_ne!(one, other);
+    });
+}
+
+#[test]
+#[should_panic(expected = "found before it was made")]
+fn a_number_told_too_soon_leads_to_nothing() {
+    orders(3, || {
+        two_find([7, 7], Relaxed);
     });
 }
 
