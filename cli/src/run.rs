@@ -14,7 +14,7 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Execution")]
 pub(crate) struct ExecutorArgs {
-    /// serial or parallel.
+    /// serial; parallel; or optimistic: parallel also where that brings nothing, to compare.
     #[arg(long, value_name = "KIND")]
     executor: Option<ExecutorKind>,
     /// Worker threads; 0 is one a core.

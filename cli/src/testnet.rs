@@ -48,7 +48,7 @@ struct StartArgs {
     /// Node i listens on this port + 10 i: + 5 JSON-RPC, + 6 peers, + 7 CometBFT's RPC [default: 26650].
     #[arg(long, value_name = "PORT")]
     base_port: Option<u16>,
-    /// serial or parallel, for all nodes or one a node: serial,parallel,parallel.
+    /// serial, parallel or optimistic, for all nodes or one a node: serial,parallel,parallel.
     #[arg(long, value_delimiter = ',', value_name = "KIND,…")]
     executor: Vec<ExecutorKind>,
     /// Worker threads, for all nodes or one a node; 0 is one a core.

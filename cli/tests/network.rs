@@ -55,8 +55,8 @@ fn manifest() -> Manifest {
         node: vec![
             execution(ExecutorKind::Serial, 1),
             execution(ExecutorKind::Parallel, 1),
-            execution(ExecutorKind::Parallel, 2),
-            execution(ExecutorKind::Parallel, 4),
+            execution(ExecutorKind::Optimistic, 2),
+            execution(ExecutorKind::Optimistic, 4),
         ],
         config: Some(ChainConfig::braid()),
         accounts: senders()

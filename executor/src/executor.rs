@@ -1,5 +1,5 @@
 //! What every executor does, and the choice between them at run time.
-use crate::{BlockInput, ExecError, Executed, Job, Parallel, Serial, Settle};
+use crate::{Faults, BlockInput, ExecError, Executed, Job, Parallel, Serial, Settle};
 
 /// Runs blocks. All executors give the same outputs, the same writes and the same errors.
 pub trait Executor {
@@ -22,15 +22,17 @@ pub enum AnyExecutor {
 
 /// A name that no executor has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown executor {0:?}: have \"serial\" and \"parallel\"")]
+#[error("unknown executor {0:?}: have \"serial\", \"parallel\" and \"optimistic\"")]
 pub struct UnknownExecutor(pub String);
 
 impl AnyExecutor {
-    /// The executor called `name` (`serial` or `parallel`); `threads` is for the latter, 0 meaning one a core.
+    /// The executor called `name`: `serial`; `parallel`; or `optimistic`, which is the same without its short cuts for
+    /// blocks that gain nothing from threads, to compare them. `threads` is for these two, 0 meaning one a core.
     pub fn new(name: &str, threads: usize) -> Result<Self, UnknownExecutor> {
         match name {
             "serial" => Ok(Self::Serial),
             "parallel" => Ok(Self::Parallel(Parallel::new(threads))),
+            "optimistic" => Ok(Self::Parallel(Parallel::new(threads).with_faults(Faults::default()))),
             _ => Err(UnknownExecutor(name.to_owned())),
         }
     }
@@ -38,7 +40,8 @@ impl AnyExecutor {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Serial => "serial",
-            Self::Parallel(_) => "parallel",
+            Self::Parallel(parallel) if parallel.shortens() => "parallel",
+            Self::Parallel(_) => "optimistic",
         }
     }
 }
@@ -69,13 +72,13 @@ mod tests {
 
     #[test]
     fn an_executor_is_chosen_by_name() {
-        for name in ["serial", "parallel"] {
+        for name in ["serial", "parallel", "optimistic"] {
             assert_eq!(name.parse::<AnyExecutor>().unwrap().name(), name);
         }
         let error = AnyExecutor::new("both", 2).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "unknown executor \"both\": have \"serial\" and \"parallel\""
+            "unknown executor \"both\": have \"serial\", \"parallel\" and \"optimistic\""
         );
     }
 }

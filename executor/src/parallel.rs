@@ -123,6 +123,10 @@ impl Parallel {
     pub fn threads(&self) -> usize {
         self.workers
     }
+    /// Whether it has short cuts for blocks that gain nothing from threads.
+    pub(crate) fn shortens(&self) -> bool {
+        self.faults.is_none()
+    }
     /// The same with faults, and without its short cut for blocks that gain nothing from threads.
     #[doc(hidden)]
     pub fn with_faults(mut self, faults: Faults) -> Self {

@@ -12,6 +12,8 @@ pub enum ExecutorKind {
     /// Optimistically, on several threads.
     #[default]
     Parallel,
+    /// The same without short cuts for blocks that gain nothing from threads: to compare.
+    Optimistic,
 }
 
 impl std::str::FromStr for ExecutorKind {
@@ -20,7 +22,10 @@ impl std::str::FromStr for ExecutorKind {
         match text {
             "serial" => Ok(Self::Serial),
             "parallel" => Ok(Self::Parallel),
-            _ => Err(format!("unknown executor {text:?}: want serial or parallel")),
+            "optimistic" => Ok(Self::Optimistic),
+            _ => Err(format!(
+                "unknown executor {text:?}: want serial, parallel or optimistic"
+            )),
         }
     }
 }
@@ -30,6 +35,7 @@ impl std::fmt::Display for ExecutorKind {
         f.write_str(match self {
             Self::Serial => "serial",
             Self::Parallel => "parallel",
+            Self::Optimistic => "optimistic",
         })
     }
 }
@@ -38,7 +44,7 @@ impl std::fmt::Display for ExecutorKind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Execution {
-    /// Serial or parallel.
+    /// Serial, parallel or optimistic.
     pub executor: ExecutorKind,
     /// Worker threads; 0 = one a core.
     pub threads: usize,

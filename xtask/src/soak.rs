@@ -129,8 +129,8 @@ fn manifest(args: &Args, senders: &[Account]) -> Manifest {
     let node = [
         (ExecutorKind::Serial, 1),
         (ExecutorKind::Parallel, 1),
-        (ExecutorKind::Parallel, 2),
-        (ExecutorKind::Parallel, 8),
+        (ExecutorKind::Optimistic, 2),
+        (ExecutorKind::Optimistic, 8),
     ];
     Manifest {
         chain_id: CHAIN.into(),

@@ -19,7 +19,7 @@ pub fn executor(threads: usize) -> AnyExecutor {
     if threads == 0 {
         AnyExecutor::Serial
     } else {
-        AnyExecutor::new("parallel", threads).unwrap()
+        AnyExecutor::new("optimistic", threads).unwrap()
     }
 }
 
