@@ -1,7 +1,8 @@
 //! Run one Ethereum block given as JSON on the chain's own executor, as geth's `evm t8n` does.
 //!
 //! Reading order: an [`Input`] is what geth reads, [`Output`] what it writes; [`run`] turns one into the other with the
-//! executor and the EVM that the chain runs on; [`Fork`] names the rules.
+//! executor and the EVM that the chain runs on; [`Fork`] names the rules. A [`Chain`] does so with blocks in RLP, one after
+//! another.
 
 mod number;
 mod fork;
@@ -14,8 +15,11 @@ mod job;
 mod requests;
 mod reason;
 mod result;
+mod header;
+mod chain;
 
 pub use alloc::{Account, Alloc, state_root};
+pub use chain::{Block, Chain, Refused};
 pub use fork::{FORKS, Fork};
 pub use input::{BlockEnv, Ommer};
 pub use result::{Output, Receipt, ReceiptLog, Rejected, Report};

@@ -50,16 +50,16 @@ fn config(e: impl Into<String>) -> Error {
 }
 
 /// What the environment leaves to be worked out.
-struct Settled {
+pub(crate) struct Settled {
     fork: Fork,
-    base_fee: Option<u64>,
-    difficulty: U256,
-    excess_blob_gas: Option<u64>,
+    pub(crate) base_fee: Option<u64>,
+    pub(crate) difficulty: U256,
+    pub(crate) excess_blob_gas: Option<u64>,
 }
 
 /// Runs the block on `executor`.
 pub fn run(input: &Input, executor: &impl Executor) -> Result<Output, Error> {
-    let settled = settle(input)?;
+    let settled = settle(&input.fork, &input.env)?;
     let fork = settled.fork;
     let env = &rules(input, &settled)?;
     let mut state = load(&input.alloc, &env.config)?;
@@ -152,21 +152,14 @@ pub fn run(input: &Input, executor: &impl Executor) -> Result<Output, Error> {
 }
 
 /// What the environment leaves to be worked out (geth's `applyLondonChecks` and the like).
-fn settle(input: &Input) -> Result<Settled, Error> {
-    let env = &input.env;
+pub(crate) fn settle(name: &str, env: &BlockEnv) -> Result<Settled, Error> {
     let (number, time) = (env.current_number, env.current_timestamp);
-    let fork = Fork::at(&input.fork, number, time).ok_or_else(|| {
+    let fork = Fork::at(name, number, time).ok_or_else(|| {
         config(format!(
-            "failed constructing chain configuration: unsupported fork {:?}",
-            input.fork
+            "failed constructing chain configuration: unsupported fork {name:?}"
         ))
     })?;
-    let before = Fork::at(
-        &input.fork,
-        number.saturating_sub(1),
-        env.parent_timestamp.unwrap_or(0),
-    )
-    .unwrap_or(fork);
+    let before = Fork::at(name, number.saturating_sub(1), env.parent_timestamp.unwrap_or(0)).unwrap_or(fork);
     let base_fee = match (
         fork.has(SpecId::LONDON),
         env.current_base_fee,

@@ -1,7 +1,8 @@
-//! `cargo xtask eest`: run Ethereum's execution-spec state tests on the chain's executor and compare the state roots.
+//! `cargo xtask eest`: run Ethereum's execution-spec tests on the chain's executor and compare what they come to.
 //!
-//! Each case runs alone, as the specification has it, and once more behind transfers that touch its sender, its
-//! recipient and who made the block: there every executor must give what serial gives.
+//! Each state test runs alone, as the specification has it, and once more behind transfers that touch its sender, its
+//! recipient and who made the block: there every executor must give what serial gives. Blockchain tests are in
+//! `eest/blockchain.rs`.
 use anyhow::{Context as _, bail};
 use executor::{AnyExecutor, Faults, Parallel, Stats};
 use serde::Deserialize;
@@ -10,6 +11,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use t8n::{Alloc, BlockEnv, Fork, Input, Output};
 use types::{B256, U256};
+
+mod blockchain;
+#[cfg(test)]
+mod tests;
 
 /// Which tests, on what.
 #[derive(Debug, clap::Args)]
@@ -53,7 +58,13 @@ struct Tally {
     stats: Stats,
 }
 
+/// What to run on, by name; the first is what the others must agree with.
+type Executors = [(String, AnyExecutor)];
+
 impl Tally {
+    fn skip(&mut self, why: String, cases: u64) {
+        *self.skipped.entry(why).or_insert(0) += cases;
+    }
     fn add(&mut self, stats: &Stats) {
         self.stats.executions += stats.executions;
         self.stats.aborts += stats.aborts;
@@ -71,12 +82,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     files.sort();
     x_evm::warm_up()?;
-    let mut executors = vec![("serial".to_owned(), AnyExecutor::Serial)];
-    for threads in &args.threads {
-        // Without the short cut for blocks that gain nothing from threads: the machinery is what is tested.
-        let parallel = Parallel::new(*threads).with_faults(Faults::default());
-        executors.push((format!("{threads} threads"), AnyExecutor::Parallel(parallel)));
-    }
+    let executors = executors(&args.threads);
     let mut tally = Tally::default();
     for path in files {
         let json = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -90,6 +96,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         }
     }
     finish(&tally)
+}
+
+fn executors(threads: &[usize]) -> Vec<(String, AnyExecutor)> {
+    let mut out = vec![("serial".to_owned(), AnyExecutor::Serial)];
+    for threads in threads {
+        // Without the short cut for blocks that gain nothing from threads: the machinery is what is tested.
+        let parallel = Parallel::new(*threads).with_faults(Faults::default());
+        out.push((format!("{threads} threads"), AnyExecutor::Parallel(parallel)));
+    }
+    out
 }
 
 fn finish(tally: &Tally) -> anyhow::Result<()> {
@@ -130,29 +146,49 @@ fn fixtures(dir: &Path, out: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn run_case(
-    name: &str,
-    case: Value,
-    executors: &[(String, AnyExecutor)],
-    tally: &mut Tally,
-) -> anyhow::Result<()> {
-    let format = case["_info"]["fixture-format"].as_str().unwrap_or("state_test");
-    if format != "state_test" {
-        *tally
-            .skipped
-            .entry(format!("{format} fixtures are not run"))
-            .or_insert(0) += 1;
-        return Ok(());
+/// What the fixture says it is, or looks like: older ones do not say.
+fn format(case: &Value) -> &str {
+    let said = case["_info"]["fixture-format"]
+        .as_str()
+        .or_else(|| case["_info"]["fixture_format"].as_str());
+    let looks = [
+        ("engineNewPayloads", "blockchain_test_engine"),
+        ("blocks", "blockchain_test"),
+        ("post", "state_test"),
+    ];
+    let look = || looks.iter().find(|(field, _)| case.get(field).is_some());
+    said.or_else(|| look().map(|(_, format)| *format))
+        .unwrap_or("unknown")
+}
+
+fn run_case(name: &str, case: Value, executors: &Executors, tally: &mut Tally) -> anyhow::Result<()> {
+    match format(&case) {
+        "state_test" => run_state(name, case, executors, tally),
+        "blockchain_test" => {
+            match blockchain::run(case, executors, tally)? {
+                Some(Ok(())) => tally.passed += 1,
+                Some(Err(why)) => {
+                    tally.failed += 1;
+                    println!("FAIL {name}: {why:#}");
+                }
+                None => {}
+            }
+            Ok(())
+        }
+        other => {
+            tally.skip(format!("{other} fixtures are not run"), 1);
+            Ok(())
+        }
     }
+}
+
+fn run_state(name: &str, case: Value, executors: &Executors, tally: &mut Tally) -> anyhow::Result<()> {
     let case: Case = serde_json::from_value(case)?;
     let env: BlockEnv = serde_json::from_value(case.env.clone())?;
     let env = env.without_withdrawals();
     for (fork, posts) in &case.post {
         if Fork::at(fork, env.number(), env.time()).is_none() {
-            *tally
-                .skipped
-                .entry(format!("fork {fork} is not known"))
-                .or_insert(0) += posts.len() as u64;
+            tally.skip(format!("fork {fork} is not known"), posts.len() as u64);
             continue;
         }
         for (index, post) in posts.iter().enumerate() {
@@ -173,7 +209,7 @@ fn check(
     env: &BlockEnv,
     fork: &str,
     post: &Post,
-    executors: &[(String, AnyExecutor)],
+    executors: &Executors,
     tally: &mut Tally,
 ) -> anyhow::Result<()> {
     let raw = hex::decode(post.txbytes.trim_start_matches("0x")).context("txbytes")?;
@@ -186,7 +222,7 @@ fn check(
         reward: Some(U256::ZERO),
         hooks: false,
     };
-    let first = every(&alone, executors, tally)?;
+    let first = every(&alone, executors, tally)??;
     match (&post.expect_exception, first.result.rejected.first()) {
         (Some(want), None) => bail!("ran, want {want}"),
         (None, Some(rejected)) => bail!("rejected: {}", rejected.error),
@@ -199,7 +235,9 @@ fn check(
         bail!("logs: have {}, want {}", first.result.logs_hash, post.logs);
     }
     let crowd = behind_transfers(alone, case, &raw)?;
-    let output = every(&crowd, executors, tally).context("behind transfers")?;
+    let output = every(&crowd, executors, tally)
+        .context("behind transfers")?
+        .context("behind transfers")?;
     if output.result.receipts.len() + output.result.rejected.len() != crowd.txs.len() {
         bail!("behind transfers: transactions are missing");
     }
@@ -213,21 +251,32 @@ fn check(
 }
 
 /// Runs `input` on every executor; the results must be the first one's.
-fn every(input: &Input, executors: &[(String, AnyExecutor)], tally: &mut Tally) -> anyhow::Result<Output> {
-    let mut first: Option<Output> = None;
+fn every(
+    input: &Input,
+    executors: &Executors,
+    tally: &mut Tally,
+) -> anyhow::Result<Result<Output, t8n::Error>> {
+    let mut first: Option<Result<Output, t8n::Error>> = None;
     for (name, executor) in executors {
-        let output = t8n::run(input, executor).with_context(|| name.clone())?;
+        let output = t8n::run(input, executor);
         let Some(first) = &first else {
             first = Some(output);
             continue;
         };
-        tally.add(&output.stats);
-        if output.result != first.result || output.alloc != first.alloc || output.body != first.body {
-            bail!(
-                "{name}: root {}, serial {}",
-                output.result.state_root,
-                first.result.state_root
-            );
+        match (&output, first) {
+            (Ok(output), Ok(first)) => {
+                tally.add(&output.stats);
+                if output.result != first.result || output.alloc != first.alloc || output.body != first.body {
+                    bail!(
+                        "{name}: root {}, serial {}",
+                        output.result.state_root,
+                        first.result.state_root
+                    );
+                }
+            }
+            (Err(e), Err(first)) if e == first => {}
+            (Err(e), _) => bail!("{name}: {e}, serial does not say that"),
+            (Ok(_), Err(first)) => bail!("{name} ran, serial: {first}"),
         }
     }
     first.context("no executor")

@@ -47,7 +47,7 @@ enum Command {
     /// The process that `torture` kills.
     #[command(hide = true)]
     TortureChild(torture::ChildArgs),
-    /// Run Ethereum's execution-spec state tests and compare state roots.
+    /// Run Ethereum's execution-spec state and blockchain tests and compare roots.
     Eest(eest::Args),
     /// Replay trees and multistores recorded from the Cosmos SDK.
     Vectors(vectors::Args),

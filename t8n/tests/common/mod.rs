@@ -1,5 +1,9 @@
 //! Blocks in JSON, run on every executor.
-#![allow(unreachable_pub, reason = "shared by test files")]
+#![allow(
+    unreachable_pub,
+    dead_code,
+    reason = "shared by test files, none of which needs all"
+)]
 
 use executor::AnyExecutor;
 use serde_json::Value;
