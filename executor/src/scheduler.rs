@@ -117,6 +117,10 @@ struct State {
     weights: Vec<u64>,
     /// Those that are much work, least first.
     heavy: Vec<TxIndex>,
+    /// Those of them that were begun before others,
+    early: Vec<bool>,
+    /// and how often that was for good, and in vain.
+    worth: (u32, u32),
     /// Who is parked on a transaction, and whether until it is committed rather than executed.
     parked: Vec<SmallVec<[(TxIndex, bool); 2]>>,
     cuts: Vec<u8>,
@@ -202,6 +206,8 @@ impl Scheduler {
         heavy.sort_by_key(|index| (plan.weights[*index as usize], Reverse(*index)));
         let state = State {
             heavy,
+            early: vec![false; len],
+            worth: (0, 0),
             phases: vec![Phase::Fresh; len],
             blockers: std::mem::take(&mut plan.blockers),
             followers: std::mem::take(&mut plan.followers),
@@ -355,6 +361,7 @@ impl State {
         self.stats.waits += 1;
         self.phases[index as usize] = Phase::Parked;
         self.window.aborts += 1;
+        self.weigh(index, false);
         let cuts = &mut self.cuts[index as usize];
         *cuts += 1;
         let Cut::On(writer) = cut else { return };
@@ -398,6 +405,18 @@ impl State {
         self.stats.aborts += u64::from(commit.aborted);
         self.stats.executions -= u64::from(commit.spared);
         self.window.note(commit);
+        self.weigh(head, !commit.aborted);
+    }
+    /// Notes what became of a transaction that was begun early. Where they are in each other's way, none is any more.
+    fn weigh(&mut self, index: TxIndex, good: bool) {
+        if !std::mem::take(&mut self.early[index as usize]) {
+            return;
+        }
+        let (well, ill) = self.worth;
+        self.worth = if good { (well + 1, ill) } else { (well, ill + 1) };
+        if self.worth.1 > 2 + self.worth.0 / 4 {
+            self.heavy.clear();
+        }
     }
     fn pick(&mut self) -> Option<Task> {
         if self.shuffle.is_some() {
@@ -442,6 +461,7 @@ impl State {
             }
             self.heavy.remove(at);
             if self.begin(index) {
+                self.early[index as usize] = true;
                 return Some(index);
             }
         }
