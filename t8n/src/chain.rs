@@ -14,6 +14,8 @@ use crate::tx::Decoded;
 use alloy_consensus::proofs::calculate_ommers_root;
 use alloy_consensus::{Block as Rlp, BlockBody, Header};
 use alloy_eips::eip4895::{Withdrawal, Withdrawals};
+use alloy_eips::eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS;
+use alloy_eips::eip7251::CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS;
 use std::collections::{BTreeMap, BTreeSet};
 use types::{B256, U256};
 use x_evm::{Envelope, SpecId};
@@ -223,6 +225,17 @@ impl Chain {
     /// Adds `block`, whose [input](Chain::input) came to `output`, if that is what its header says.
     pub fn push(&mut self, block: &Block, output: Output) -> Result<(), Refused> {
         compare(&block.header, &output.result)?;
+        // Only blocks from Prague on have requests; without these contracts there can be none (EIP-7002, EIP-7251).
+        if block.header.requests_hash.is_some() {
+            for contract in [
+                WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS,
+                CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS,
+            ] {
+                if output.alloc.get(&contract).is_none_or(|account| account.code.is_empty()) {
+                    return Err(Refused::Header(format!("system contract {contract} has no code")));
+                }
+            }
+        }
         let Some(parent) = self.nodes.get(&block.header.parent_hash) else {
             return Err(Refused::Header(format!(
                 "parent {} is not known",
