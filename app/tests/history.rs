@@ -3,7 +3,6 @@
     clippy::unwrap_used,
     reason = "a test ends where something is not as it should be"
 )]
-#[allow(dead_code, reason = "each test file uses its part")]
 mod common;
 use app::Query;
 use common::{Node, executor, mix};

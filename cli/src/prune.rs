@@ -40,7 +40,7 @@ impl PruneCommand {
         );
         let home = Home::new(home.dir()?.path());
         node::prune(&home, pruning, &mut |height| {
-            println!("pruning heights up to {height}")
+            println!("pruning heights up to {height}");
         })?;
         println!("successfully pruned the application root multi stores");
         Ok(())

@@ -489,7 +489,7 @@ mod tests {
                     writer,
                     &outcome(op.map(|op| (1, op))),
                     by.entry(writer).or_default(),
-                )
+                );
             };
             assert_eq!(read(&cells, 1, 9), text("7"));
             write(5, Some(plus(3)));

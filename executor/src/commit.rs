@@ -98,7 +98,7 @@ impl<'s, J: Job> Committer<'s, J> {
         let layout = block.input.layout();
         self.alone = Some((from, WriteSet::new()));
         let left = block.input.jobs.len() - from as usize;
-        let view = Solo::new(Under::Jobs(window), layout, left, Ledger::new());
+        let view = Solo::new(Under::Jobs(window), layout, left, Ledger::empty());
         let (runs, result) = solo::run(&view, block.input, self.settle, &mut self.outputs);
         result?;
         let writes = solo::into_writes(&mut view.into_ledger(), window, layout)?;

@@ -1,5 +1,5 @@
 //! What every executor does, and the choice between them at run time.
-use crate::{Faults, BlockInput, ExecError, Executed, Job, Parallel, Serial, Settle};
+use crate::{BlockInput, ExecError, Executed, Faults, Job, Parallel, Serial, Settle};
 
 /// Runs blocks. All executors give the same outputs, the same writes and the same errors.
 pub trait Executor {
@@ -32,7 +32,9 @@ impl AnyExecutor {
         match name {
             "serial" => Ok(Self::Serial),
             "parallel" => Ok(Self::Parallel(Parallel::new(threads))),
-            "optimistic" => Ok(Self::Parallel(Parallel::new(threads).with_faults(Faults::default()))),
+            "optimistic" => Ok(Self::Parallel(
+                Parallel::new(threads).with_faults(Faults::default()),
+            )),
             _ => Err(UnknownExecutor(name.to_owned())),
         }
     }

@@ -73,7 +73,7 @@ pub struct Parallel {
     /// gave none.
     pool: Option<Arc<rayon::ThreadPool>>,
     /// The last block's memory, by how it was run.
-    spare: Spare<Store>,
+    spare: Spare<Box<Store>>,
     ledger: Spare<Ledger>,
     faults: Option<Faults>,
 }
@@ -157,7 +157,7 @@ pub struct Folded<T> {
 enum Changes {
     Writes(WriteSet),
     /// Cells, up to the transaction given; what settles late; and what was written after that.
-    Cells(Borrowed<Store>, TxIndex, Fold, WriteSet),
+    Cells(Borrowed<Box<Store>>, TxIndex, Fold, WriteSet),
     Ledger(Borrowed<Ledger>),
 }
 
@@ -241,7 +241,11 @@ impl Parallel {
             return Ok(Serial.execute(input, settle)?.into());
         }
         let committer = Mutex::new(Committer::new(settle, jobs));
-        let mut store = self.spare.lock().take().unwrap_or_else(|| Store::new(jobs));
+        let mut store = self
+            .spare
+            .lock()
+            .take()
+            .unwrap_or_else(|| Box::new(Store::new(jobs)));
         store.clear(jobs);
         let cells = Cells::new(&store, input.base, input.layout(), input.deferred, jobs);
         let run = catch_unwind(AssertUnwindSafe(|| self.run(input, &cells, &committer)));
@@ -303,7 +307,7 @@ impl Parallel {
     ) -> Result<Folded<J::Output>, ExecError> {
         let jobs = input.jobs.len();
         let mut outputs = Vec::with_capacity(jobs);
-        let ledger = self.ledger.lock().take().unwrap_or_else(Ledger::new);
+        let ledger = self.ledger.lock().take().unwrap_or_else(Ledger::empty);
         let under = Under::Start(input.base, input.layout());
         let view = Solo::new(under, input.layout(), jobs, ledger);
         let mut run = || solo::run(&view, input, settle, &mut outputs);

@@ -52,7 +52,7 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     /// Nothing.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn empty() -> Self {
         Self::default()
     }
     /// Empties it, and keeps the memory.

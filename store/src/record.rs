@@ -176,12 +176,11 @@ pub(crate) fn decode_changes(bytes: &[u8], height: u64) -> Result<ChangeSet, Sto
     Ok(changes)
 }
 
+/// Visits a change: its store, key, and value, if it is one.
+pub(crate) type VisitChange<'a> = dyn FnMut(StoreId, &[u8], Option<&[u8]>) + 'a;
+
 /// Calls `visit` with each change, in their order; `None` removes.
-pub(crate) fn each_change(
-    bytes: &[u8],
-    height: u64,
-    visit: &mut dyn FnMut(StoreId, &[u8], Option<&[u8]>),
-) -> Result<(), StoreError> {
+pub(crate) fn each_change(bytes: &[u8], height: u64, visit: &mut VisitChange<'_>) -> Result<(), StoreError> {
     let what = format!("changes of height {height}");
     let mut reader = Reader::new(bytes, &what);
     while !reader.is_empty() {

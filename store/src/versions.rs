@@ -192,7 +192,8 @@ impl Versions {
             let why = format!("height {height} is beyond what a node can hold: at most {MAX_VERSION}");
             return Err(StoreError::Database(why));
         }
-        let pair = |(key, value): (&Key, &Option<Value>)| key.bytes().len() + value.as_ref().map_or(0, Value::len);
+        let pair =
+            |(key, value): (&Key, &Option<Value>)| key.bytes().len() + value.as_ref().map_or(0, Value::len);
         let bytes = changes.iter().map(pair).sum();
         self.check_memory(&head, changes.len(), bytes)?;
         let mut trees = head.trees().clone();

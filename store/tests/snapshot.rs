@@ -346,8 +346,7 @@ fn killed_at_each_point(home: &Path, copies: &Path, work: impl FnOnce(&DiskStore
     let store = DiskStore::open(home, config).unwrap();
     seen.lock().unwrap().clear();
     work(&store);
-    let seen = std::mem::take(&mut *seen.lock().unwrap());
-    seen
+    std::mem::take(&mut *seen.lock().unwrap())
 }
 
 #[test]
@@ -395,7 +394,7 @@ fn a_node_killed_while_it_takes_a_snapshot_has_all_of_it_or_nothing() {
     assert_eq!(ends, [0, 20, 0, 10], "nothing, then all, twice");
     // A node that gives up on state sync starts from the first block.
     for (point, home) in &killed_at_each_point(&dir.path().join("c"), &dir.path().join("last"), |new| {
-        take(new, newer)
+        take(new, newer);
     }) {
         let new = open(home);
         if new.latest().height == 0 {

@@ -264,8 +264,13 @@ fn keys_and_values_of_every_length_hash_as_they_should() {
                     version,
                 );
                 let inner = [
-                    &[2, 4, (version * 2) as u8 | 0x80, (version * 2 >> 7) as u8 | 0x80][..],
-                    &[(version * 2 >> 14) as u8, 32],
+                    &[
+                        2,
+                        4,
+                        (version * 2) as u8 | 0x80,
+                        ((version * 2) >> 7) as u8 | 0x80,
+                    ][..],
+                    &[((version * 2) >> 14) as u8, 32],
                     &leaf_hash(&key, &value, version),
                     &[32],
                     &leaf_hash(&other, text.as_bytes(), version),

@@ -231,7 +231,12 @@ impl Chain {
                 WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS,
                 CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS,
             ] {
-                if output.alloc.0.get(&contract).is_none_or(|account| account.code.is_empty()) {
+                if output
+                    .alloc
+                    .0
+                    .get(&contract)
+                    .is_none_or(|account| account.code.is_empty())
+                {
                     return Err(Refused::Header(format!("system contract {contract} has no code")));
                 }
             }

@@ -87,7 +87,10 @@ impl Default for Own {
 }
 
 /// No code, as `Bytecode::default` has it; that is one for all threads, which each account loaded and dropped counts.
-#[allow(unsafe_code, reason = "the only way to an empty code that is not the shared one")]
+#[allow(
+    unsafe_code,
+    reason = "the only way to an empty code that is not the shared one"
+)]
 fn nothing() -> Bytecode {
     let stop = Bytes::from_static(&[revm::bytecode::opcode::STOP]);
     // SAFETY: what revm makes of no code: a single STOP, of length 0, with no place to jump to.

@@ -193,7 +193,7 @@ impl FlatHistory {
             let (Some(why), Some(path)) = (part.damage(), part.path()) else {
                 continue;
             };
-            if self.swap(&[part.id], None, |path| set_aside(path))? {
+            if self.swap(&[part.id], None, set_aside)? {
                 let mut progress = self.progress.lock();
                 progress
                     .damage

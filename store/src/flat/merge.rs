@@ -17,6 +17,9 @@ pub(super) struct Cursor<'a> {
     at: usize,
 }
 
+/// Key, height, value.
+type Row<'a> = (&'a [u8], u64, Option<&'a [u8]>);
+
 impl<'a> Cursor<'a> {
     /// On the first row.
     pub(super) fn first(segment: &'a Segment, cache: Option<&'a Cache>) -> Result<Self> {
@@ -73,8 +76,8 @@ impl<'a> Cursor<'a> {
             None => Ok(()),
         }
     }
-    /// The row it is on: key, height, value.
-    pub(super) fn row(&self) -> Option<(&[u8], u64, Option<&[u8]>)> {
+    /// The row it is on.
+    pub(super) fn row(&self) -> Option<Row<'_>> {
         let (_, rows) = self.rows.as_ref()?;
         let row = rows.get(self.at);
         Some((row.key, self.segment.head.from + row.age, row.value))

@@ -232,13 +232,15 @@ impl Page {
     }
 }
 
+/// A key's start and end, its age, and where its value lies.
+type Place = (usize, usize, u64, Option<(usize, usize)>);
+
 /// A page's rows, by place.
 #[derive(Debug)]
 pub(super) struct Rows {
     bytes: Bytes,
     keys: Vec<u8>,
-    /// A key's start and end, its age, and where its value lies.
-    rows: Vec<(usize, usize, u64, Option<(usize, usize)>)>,
+    rows: Vec<Place>,
 }
 
 impl Rows {

@@ -280,7 +280,7 @@ mod tests {
         };
         let (mut tree, mut model) = (Tree::new(), BTreeMap::new());
         let mut advance = |tree: &mut Tree, version: u64| {
-            let touched = (0..600).filter(|n: &u64| (n * 13 + version) % 3 > 0);
+            let touched = (0..600).filter(|n: &u64| !(n * 13 + version).is_multiple_of(3));
             let block: BTreeMap<_, _> = touched
                 .map(|n| {
                     (

@@ -47,10 +47,10 @@ impl Slot<'_> {
     }
     /// Writes all but the hash.
     pub(super) fn store(self, node: &Node) {
-        let key = u64::from(node.key_at) << 32
-            | u64::from(node.key_len) << 16
-            | u64::from(node.height) << 8
-            | u64::from(node.dirty) * DIRTY;
+        let key = (u64::from(node.key_at) << 32)
+            | (u64::from(node.key_len) << 16)
+            | (u64::from(node.height) << 8)
+            | (u64::from(node.dirty) * DIRTY);
         self.0[4].store(node.head, Relaxed);
         self.0[5].store(u64::from(node.left) << 32 | u64::from(node.right), Relaxed);
         self.0[6].store(key, Relaxed);

@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn several_blocks_of_one_work_leave_nothing_and_free_nothing_twice() {
         let changes = |version: u64| -> Vec<(Vec<u8>, Option<Value>)> {
-            let keys = (0..40).filter(|key: &u64| (key * 7 + version) % 3 > 0);
+            let keys = (0..40).filter(|key: &u64| !(key * 7 + version).is_multiple_of(3));
             keys.map(|key| {
                 let value =
                     (!(key + version).is_multiple_of(4)).then(|| Value::from(vec![version as u8; 20]));

@@ -82,7 +82,7 @@ fn a_damaged_journal_is_refused_or_set_aside_and_made_whole_from_a_checkpoint_an
             fs::write(file, vec![0x5a; len as usize]).unwrap();
         }),
         ("it is gone", 10, |home| {
-            fs::remove_dir_all(home.join("journal")).unwrap()
+            fs::remove_dir_all(home.join("journal")).unwrap();
         }),
         ("it is gone, and the newest checkpoint is damaged", 5, |home| {
             fs::remove_dir_all(home.join("journal")).unwrap();

@@ -9,9 +9,9 @@ use executor::trace::Tracing;
 use executor::{Parallel, Stats};
 use revm::context::TxEnv;
 use revm::database::{CacheDB, EmptyDB};
+use revm::handler::MainnetContext;
 use revm::state::AccountInfo;
 use revm::{Context, ExecuteCommitEvm as _, MainBuilder as _, MainContext as _, MainnetEvm};
-use revm::handler::MainnetContext;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -94,7 +94,8 @@ fn mainnet(dir: &Path, executors: &Executors, reps: usize) -> anyhow::Result<()>
     for (number, path) in blocks::fixtures(dir)? {
         let block = blocks::read(&path)?;
         let db = cache(&block.pre);
-        let mut measured = measure(&block, db.clone(), executors, reps).with_context(|| number.to_string())?;
+        let mut measured =
+            measure(&block, db.clone(), executors, reps).with_context(|| number.to_string())?;
         measured.simulated = Some(simulated(&block, &db, executors.many.threads())?);
         println!("{}", measured.line(&number.to_string()));
         let [serial, many, _] = measured.least();
