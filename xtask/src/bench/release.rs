@@ -18,3 +18,15 @@ pub(super) fn build(root: &Path, target: &[&str]) -> Result<PathBuf> {
 pub(super) fn program(name: &str) -> String {
     format!("{name}{}", std::env::consts::EXE_SUFFIX)
 }
+
+/// Runs a release build of this program with the arguments of this one.
+pub(super) fn again(root: &Path) -> Result<()> {
+    let program = build(root, &["-p", "xtask"])?.join(program("xtask"));
+    let mut command = Command::new(&program);
+    let status = command
+        .args(std::env::args_os().skip(1))
+        .status()
+        .with_context(|| format!("run {}", program.display()))?;
+    ensure!(status.success(), "{} ended with {status}", program.display());
+    Ok(())
+}
