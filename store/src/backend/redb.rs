@@ -18,8 +18,30 @@ const CACHE_BYTES: usize = 64 << 20;
 
 #[derive(Debug)]
 pub(crate) struct RedbBackend {
-    db: redb::Database,
+    db: Open,
     path: PathBuf,
+}
+
+/// An open database. Closing it writes, and in a debug build may panic where its file is damaged: whoever closes it is
+/// spared that, since all that was synced is told already.
+#[derive(Debug)]
+struct Open(Option<redb::Database>);
+
+impl std::ops::Deref for Open {
+    type Target = redb::Database;
+    fn deref(&self) -> &redb::Database {
+        self.0.as_ref().expect("there until it is dropped")
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let db = self.0.take();
+        let _ = guarded("close", || {
+            drop(db);
+            Ok(())
+        });
+    }
 }
 
 fn definition(table: Table) -> TableDefinition<'static, &'static [u8], &'static [u8]> {
@@ -56,6 +78,7 @@ impl RedbBackend {
         }
         let db = crate::open::patiently(|| guarded("open", || create(path)))?;
         let path = path.to_path_buf();
+        let db = Open(Some(db));
         Ok(Self { db, path })
     }
     /// Makes an empty database. It has its name once it is whole: redb does not open a file whose making was cut short.
