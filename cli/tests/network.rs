@@ -5,37 +5,27 @@
     clippy::unwrap_used,
     reason = "a test ends where something is not as it should be"
 )]
+mod common;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use common::{block, braidd, height, until, until_height};
 use node::{Execution, ExecutorKind, GenesisAccount};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
-use testnet::{Manifest, Member, Network, NodeManifest, Programs, Running, ask, eth, status};
+use testnet::{Manifest, Member, Network, NodeManifest, Programs, Running, ask, eth};
 use types::{Address, Bytes, ChainConfig, Coin, U256, bech32_encode};
 use workload::{Account, Chain, Mix, Weights};
 
 const CHAIN_ID: &str = "braid-net-1";
-/// Waiting loops give up after this many seconds: a guard against hanging, not a measure.
-const PATIENCE_S: u64 = 180;
-
-fn braidd() -> PathBuf {
-    env!("CARGO_BIN_EXE_braidd").into()
-}
 
 /// Sixty senders, besides the ten that everybody knows.
 fn senders() -> Vec<Account> {
-    let mut senders = Account::many(60);
-    let mut all: Vec<Address> = senders.iter().map(|a| a.address).collect();
-    all.extend(cli::dev_accounts().iter().map(|a| a.address));
-    all.sort_unstable();
-    for sender in &mut senders {
-        // Genesis numbers accounts by ascending address.
-        sender.number = all.binary_search(&sender.address).unwrap() as u64;
-    }
-    senders
+    let dev: Vec<Address> = cli::dev_accounts().iter().map(|a| a.address).collect();
+    common::senders(60, &dev)
 }
 
 fn manifest() -> Manifest {
@@ -68,28 +58,6 @@ fn manifest() -> Manifest {
         operators: dev.iter().map(|a| a.address).collect(),
         ..Manifest::default()
     }
-}
-
-async fn height(member: &Member) -> u64 {
-    status(member).await.map_or(0, |s| s.height)
-}
-
-/// Polls until `done` answers true.
-async fn until<F: Future<Output = bool>>(what: &str, mut done: impl FnMut() -> F) {
-    for _ in 0..PATIENCE_S * 5 {
-        if done().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    panic!("gave up after {PATIENCE_S} s: {what}");
-}
-
-async fn until_height(member: &Member, want: u64) {
-    until(&format!("node {} at height {want}", member.index), || async {
-        height(member).await >= want
-    })
-    .await;
 }
 
 /// What one round of load did.
@@ -172,12 +140,12 @@ fn deal(mix: &mut Mix, count: usize, nodes: usize) -> Vec<Vec<Bytes>> {
 async fn seen(member: &Member, height: u64) -> Vec<(&'static str, Value)> {
     let at = json!({ "height": height.to_string() });
     let number = format!("{height:#x}");
-    let mut results = ask(member, "block_results", at.clone()).await.unwrap();
+    let header = block(member, height).await["header"].clone();
+    let mut results = ask(member, "block_results", at).await.unwrap();
     // Whether an event is indexed is the node's own setting, and logs are not hashed: all the rest must be equal.
     results.as_object_mut().unwrap().remove("consensus_param_updates");
-    let block = ask(member, "block", at).await.unwrap();
     vec![
-        ("header", block["block"]["header"].clone()),
+        ("header", header),
         ("results", results),
         (
             "eth block",
@@ -219,13 +187,8 @@ async fn agree(members: &[Member], heights: std::ops::RangeInclusive<u64>) {
 async fn blocks(member: &Member, to: u64) -> BTreeMap<u64, Vec<Bytes>> {
     let mut blocks = BTreeMap::new();
     for height in 1..=to {
-        let block = ask(member, "block", json!({ "height": height.to_string() }))
-            .await
-            .unwrap();
-        let txs = block["block"]["data"]["txs"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
+        let block = block(member, height).await;
+        let txs = block["data"]["txs"].as_array().cloned().unwrap_or_default();
         let decode = |v: &Value| Bytes::from(STANDARD.decode(v.as_str().unwrap()).unwrap());
         blocks.insert(height, txs.iter().map(decode).collect());
     }
@@ -380,11 +343,8 @@ async fn a_proof_verifies_against_the_next_header(member: &Member) {
         &key,
         &value
     ));
-    until_height(member, height + 1).await;
-    let next = ask(member, "block", json!({ "height": (height + 1).to_string() }))
-        .await
-        .unwrap();
-    let app_hash = hex::decode(next["block"]["header"]["app_hash"].as_str().unwrap()).unwrap();
+    let next = block(member, height + 1).await;
+    let app_hash = hex::decode(next["header"]["app_hash"].as_str().unwrap()).unwrap();
     assert!(ics23::verify_membership::<H>(
         &proof(1),
         &ics23::tendermint_spec(),
@@ -490,14 +450,8 @@ async fn a_fifth_node_joins(running: &mut Running) {
     let pair = [members[0].clone(), members[index].clone()];
     agree(&pair, 1..=5).await;
     agree(&pair, top.saturating_sub(5)..=top).await;
-    let hash = |m: &Member| {
-        let m = m.clone();
-        async move {
-            ask(&m, "block", json!({ "height": top.to_string() }))
-                .await
-                .unwrap()["block"]["header"]["app_hash"]
-                .clone()
-        }
-    };
-    assert_eq!(hash(&members[index]).await, hash(&members[0]).await);
+    assert_eq!(
+        block(&members[index], top).await["header"]["app_hash"],
+        block(&members[0], top).await["header"]["app_hash"]
+    );
 }

@@ -5,25 +5,22 @@
     clippy::unwrap_used,
     reason = "a test ends where something is not as it should be"
 )]
+mod common;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use common::{block, braidd, height, until_height};
 use node::{Execution, ExecutorKind, GenesisAccount, Home};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
-use testnet::{Manifest, Member, Network, NodeManifest, Programs, Running, ask, eth, status};
-use types::{Address, Bytes, ChainConfig, Coin, U256};
+use testnet::{Manifest, Member, Network, NodeManifest, Programs, Running, ask, eth};
+use types::{Bytes, ChainConfig, Coin, U256};
 use workload::{Account, Chain, Mix, Weights};
 
 const CHAIN_ID: &str = "braid-sync-1";
-/// Waiting loops give up after this many seconds: a guard against hanging, not a measure.
-const PATIENCE_S: u64 = 240;
 const INTERVAL: u64 = 10;
-
-fn braidd() -> PathBuf {
-    env!("CARGO_BIN_EXE_braidd").into()
-}
 
 fn manifest() -> Manifest {
     let unit = U256::from(1_000_000_000_000_000_000u64);
@@ -50,36 +47,7 @@ fn manifest() -> Manifest {
 }
 
 fn senders() -> Vec<Account> {
-    let mut senders = Account::many(20);
-    let mut all: Vec<Address> = senders.iter().map(|a| a.address).collect();
-    all.sort_unstable();
-    for sender in &mut senders {
-        // Genesis numbers accounts by ascending address.
-        sender.number = all.binary_search(&sender.address).unwrap() as u64;
-    }
-    senders
-}
-
-async fn height(member: &Member) -> u64 {
-    status(member).await.map_or(0, |s| s.height)
-}
-
-/// Polls until `done` answers true.
-async fn until<F: Future<Output = bool>>(what: &str, mut done: impl FnMut() -> F) {
-    for _ in 0..PATIENCE_S * 5 {
-        if done().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    panic!("gave up after {PATIENCE_S} s: {what}");
-}
-
-async fn until_height(member: &Member, want: u64) {
-    until(&format!("node {} at height {want}", member.index), || async {
-        height(member).await >= want
-    })
-    .await;
+    common::senders(20, &[])
 }
 
 /// Sends transactions to the first node until told to stop. Gives how many were accepted.
@@ -113,10 +81,7 @@ fn load(member: Member) -> (tokio::sync::oneshot::Sender<()>, tokio::task::JoinH
 }
 
 async fn header(member: &Member, height: u64) -> Value {
-    let block = ask(member, "block", json!({ "height": height.to_string() }))
-        .await
-        .unwrap();
-    block["block"]["header"].clone()
+    block(member, height).await["header"].clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -285,7 +250,6 @@ async fn a_proof_verifies(member: &Member) {
         &key,
         &value
     ));
-    until_height(member, height + 1).await;
     let app_hash = hex::decode(header(member, height + 1).await["app_hash"].as_str().unwrap()).unwrap();
     assert!(ics23::verify_membership::<H>(
         &proof(1),

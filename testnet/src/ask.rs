@@ -40,7 +40,7 @@ pub async fn eth(member: &Member, method: &str, params: Value) -> Result<Value, 
 /// How a node is doing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NodeStatus {
-    /// Newest committed height.
+    /// Newest height that its app committed. CometBFT's own newest may be one ahead: it stores a block, then runs it.
     pub height: u64,
     /// App hash after that height, as the app reports it.
     pub app_hash: String,
@@ -57,7 +57,7 @@ pub async fn status(member: &Member) -> Result<NodeStatus, TestnetError> {
     let info = ask(member, "abci_info", json!({})).await?;
     let number = |v: &Value| v.as_str().and_then(|s| s.parse().ok()).unwrap_or(0);
     Ok(NodeStatus {
-        height: number(&status["sync_info"]["latest_block_height"]),
+        height: number(&info["response"]["last_block_height"]),
         app_hash: info["response"]["last_block_app_hash"]
             .as_str()
             .unwrap_or("")

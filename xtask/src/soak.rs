@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use testnet::{Manifest, Member, Network, NodeManifest, Programs, Running, ask, eth};
+use testnet::{Manifest, Member, Network, NodeManifest, Programs, Running, ask, eth, status};
 use types::{Address, Bytes, ChainConfig, Coin, U256};
 use workload::{Account, Chain, Mix, Random, Weights};
 
@@ -276,9 +276,7 @@ async fn resync(member: &Member, accounts: &mut [Account]) -> Result<()> {
 }
 
 async fn height(member: &Member) -> Result<u64> {
-    let status = ask(member, "status", json!({})).await?;
-    let text = status["sync_info"]["latest_block_height"].as_str();
-    Ok(text.context("a status has a height")?.parse()?)
+    Ok(status(member).await?.height)
 }
 
 /// Waits until `member` is at `want`; fails once its height stands still.
