@@ -10,7 +10,7 @@
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// Something that changes often, on cache lines of its own: what lies beside it is then not lost with it.
 #[derive(Debug, Default)]
@@ -80,7 +80,7 @@ impl Numbers {
             }
         }
         let more = |end: u32| end.checked_add(STRIPE).filter(|end| *end <= MOST);
-        let first = self.end.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        let first = self.end.fetch_update(Ordering::SeqCst, Ordering::Relaxed, more);
         let first = first.expect("a block touches fewer places than there are numbers");
         // Where another thread does the same, its numbers or these go unused.
         stripe.store(
@@ -135,6 +135,14 @@ impl<T> std::fmt::Debug for Arena<T> {
 impl<T> Arena<T> {
     /// Makes a thing; gives its number.
     pub(crate) fn alloc(&self, make: impl FnOnce(u32) -> T) -> u32 {
+        self.alloc_in(Ordering::Release, make)
+    }
+    /// The same for those who walk all things: of a maker that then looks at a flag and a walker that sets the flag
+    /// first, all in one order with this, one sees what the other did.
+    pub(crate) fn alloc_listed(&self, make: impl FnOnce(u32) -> T) -> u32 {
+        self.alloc_in(Ordering::SeqCst, make)
+    }
+    fn alloc_in(&self, order: Ordering, make: impl FnOnce(u32) -> T) -> u32 {
         let id = self.numbers.next();
         let thing = make(id);
         let (chunk, at) = place(id);
@@ -148,16 +156,14 @@ impl<T> Arena<T> {
         // reference, since none is given out while `made` is not this block, which it becomes below. The references of
         // earlier blocks ended before `clear`, which took the arena exclusively.
         unsafe { (*place.thing.get()).write(thing) };
-        place.made.store(self.block, Ordering::Release);
-        // Pairs with the one in `Cells::open_index`: of a maker and that walk, one sees what the other did.
-        fence(Ordering::SeqCst);
+        place.made.store(self.block, order);
         id
     }
     /// The thing with this number.
     pub(crate) fn get(&self, id: u32) -> Option<&T> {
         let (chunk, at) = place(id);
         let place = self.chunks.get(chunk)?.get()?.get(at)?;
-        if place.made.load(Ordering::Acquire) != self.block {
+        if place.made.load(Ordering::SeqCst) != self.block {
             return None;
         }
         // SAFETY: it was written in this block, before `made` said so, and is not written to again until `clear`, which
@@ -166,7 +172,7 @@ impl<T> Arena<T> {
     }
     /// No thing has a number as large; some that are smaller have none.
     pub(crate) fn end(&self) -> u32 {
-        self.numbers.end.load(Ordering::Acquire)
+        self.numbers.end.load(Ordering::SeqCst)
     }
     /// Empties it, and keeps the memory.
     pub(crate) fn clear(&mut self) {
@@ -205,7 +211,6 @@ impl<T> Shelf<T> {
         let size = (FIRST_CHUNK as usize) << chunk;
         let things = self.chunks[chunk].get_or_init(|| (0..size).map(|_| OnceLock::new()).collect());
         things[at].get_or_init(|| make(id));
-        fence(Ordering::SeqCst);
         id
     }
     /// The thing with this number.

@@ -1,6 +1,6 @@
 //! The locations that a block touches: keys, accounts, slots.
 use crate::arena::Arena;
-use crate::track::{Datum, Entry, Heap, Named, Record, Seen, Track, Trail};
+use crate::track::{Datum, Entry, Heap, Named, Record, Seen, Track, Trail, Version};
 use crate::typed::{Account, Layout, Place};
 use state::{Key, StateError, StateRead, TxIndex, Value, decode_amount, encode_amount};
 use std::sync::OnceLock;
@@ -26,7 +26,7 @@ pub(crate) struct AccountCell {
     pub(crate) deferred: bool,
     /// Whether it is found by its address. One that is not was made while another thread made the same.
     found: AtomicBool,
-    base: Base,
+    base: Base<Account>,
     pub(crate) nonce: Trail,
     pub(crate) balance: Trail,
     pub(crate) code: Trail,
@@ -39,21 +39,52 @@ pub(crate) struct SlotCell {
     pub(crate) account: u32,
     pub(crate) who: Address,
     pub(crate) slot: U256,
-    base: Base,
+    base: Base<U256>,
     pub(crate) trail: Trail,
 }
 
-/// Where the value at block start is kept, once it was read: its number and 1.
-#[derive(Debug, Default)]
-struct Base(AtomicU32);
+/// How a cell is come upon: what its maker, if this is the first time, knows of it.
+#[derive(Debug)]
+pub(crate) struct First<T> {
+    /// The value at block start, if it could be read.
+    pub(crate) base: Option<T>,
+    /// Who is about to read it, and needs no other mark.
+    pub(crate) reader: Option<TxIndex>,
+}
 
-impl Base {
-    fn get<'a, T>(&self, kept: &'a Arena<T>) -> Option<&'a T> {
-        kept.get(self.0.load(Ordering::Acquire).checked_sub(1)?)
+impl<T> First<T> {
+    /// Nothing.
+    pub(crate) fn unread() -> Self {
+        Self {
+            base: None,
+            reader: None,
+        }
+    }
+}
+
+/// The value at block start.
+#[derive(Debug)]
+struct Base<T> {
+    /// As its maker read it,
+    first: Option<T>,
+    /// or where it is kept, once it was read: its number and 1.
+    later: AtomicU32,
+}
+
+impl<T> Base<T> {
+    fn new(first: Option<T>) -> Self {
+        Self {
+            first,
+            later: AtomicU32::new(0),
+        }
+    }
+    fn get<'a>(&'a self, kept: &'a Arena<T>) -> Option<&'a T> {
+        let later = || kept.get(self.later.load(Ordering::Acquire).checked_sub(1)?);
+        self.first.as_ref().or_else(later)
     }
     /// It, read now if it was not. An error is not kept: only the one met at the head counts.
-    fn read<'a, T>(
-        &self,
+    fn read<'a>(
+        &'a self,
         kept: &'a Arena<T>,
         read: impl FnOnce() -> Result<T, StateError>,
     ) -> Result<&'a T, StateError> {
@@ -63,7 +94,7 @@ impl Base {
         let value = read()?;
         let id = kept.alloc(|_| value);
         // Others may have read the same meanwhile.
-        self.0.store(id + 1, Ordering::Release);
+        self.later.store(id + 1, Ordering::Release);
         Ok(kept.get(id).expect("kept just now"))
     }
 }
@@ -103,16 +134,17 @@ impl KeyCell {
 }
 
 impl AccountCell {
-    pub(crate) fn new(id: u32, who: Address, deferred: bool) -> Self {
+    pub(crate) fn new(id: u32, who: Address, deferred: bool, first: First<Account>) -> Self {
+        let trail = || Trail::read_by(first.reader);
         Self {
             id,
             who,
             deferred,
             found: AtomicBool::new(false),
-            base: Base::default(),
-            nonce: Trail::default(),
-            balance: Trail::default(),
-            code: Trail::default(),
+            nonce: trail(),
+            balance: trail(),
+            code: trail(),
+            base: Base::new(first.base),
         }
     }
     /// Says that it was found by its address.
@@ -127,7 +159,7 @@ impl AccountCell {
     }
     /// The account at block start, read once a block.
     pub(crate) fn base<'a>(
-        &self,
+        &'a self,
         memory: Memory<'a>,
         base: &dyn StateRead,
         layout: &dyn Layout,
@@ -138,14 +170,14 @@ impl AccountCell {
 }
 
 impl SlotCell {
-    pub(crate) fn new(id: u32, account: u32, who: Address, slot: U256) -> Self {
+    pub(crate) fn new(id: u32, account: u32, who: Address, slot: U256, first: First<U256>) -> Self {
         Self {
             id,
             account,
             who,
             slot,
-            base: Base::default(),
-            trail: Trail::default(),
+            base: Base::new(first.base),
+            trail: Trail::read_by(first.reader),
         }
     }
     /// The word at block start, read once a block.
@@ -195,7 +227,7 @@ impl<'a> Site<'a, '_> {
     /// The value at block start, if it was read already.
     fn known(&self) -> Option<Datum> {
         let Bases { accounts, words } = self.memory.bases;
-        let account = |cell: &AccountCell| cell.base.get(accounts);
+        let account = |cell: &'a AccountCell| cell.base.get(accounts);
         match self.loc {
             Loc::Key(cell) => cell.base.get().map(|value| Datum::Bytes(value.clone())),
             Loc::Nonce(cell) => account(cell).map(|a| Datum::Word(U256::from(a.nonce))),
@@ -323,17 +355,23 @@ impl<'a> Site<'a, '_> {
         };
         track.fold(heap, end, base.as_ref(), self)
     }
-    /// Sets what a run did here.
+    /// Sets what a run did here. Whether that was the first time that anyone wrote here: then the ordered index is yet
+    /// to be told.
     pub(crate) fn write(
         &self,
         by: (TxIndex, u16),
         entry: Entry,
         head: TxIndex,
         index: impl FnOnce() -> bool,
-    ) {
-        let heap = self.memory.heap;
-        let track = self.loc.trail().begin(heap, self.loc.id());
-        track.write(heap, by, entry, (head, || self.known(), self), index);
+    ) -> bool {
+        let (heap, trail, owner) = (self.memory.heap, self.loc.trail(), self.loc.id());
+        let version = Version::new(heap, by, entry);
+        if trail.begin_with(heap, owner, version) {
+            return true;
+        }
+        let track = trail.begin(heap, owner);
+        track.write(heap, version, (head, || self.known(), self), index);
+        false
     }
 }
 

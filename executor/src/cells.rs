@@ -1,10 +1,10 @@
 //! All locations that a block touches: found by key or by typed place, and in key order those that are written.
 use crate::arena::{Apart, Arena, Shelf};
-use crate::cell::{AccountCell, Bases, KeyCell, Loc, Memory, Site, SlotCell};
+use crate::cell::{AccountCell, Bases, First, KeyCell, Loc, Memory, Site, SlotCell};
 use crate::fold::Fold;
 use crate::table::Table;
 use crate::track::{Datum, Entry, Heap};
-use crate::typed::{Change, Layout, Place, To};
+use crate::typed::{Account, Change, Layout, Place, To};
 use crate::{DeferredKeys, ExecError, Outcome};
 use parking_lot::{Mutex, RwLock};
 use state::{Key, KeyRange, Op, StateError, StateRead, StateScan, TxIndex};
@@ -188,11 +188,19 @@ impl<'a> Cells<'a> {
     }
     /// The account of `who`, made on first sight.
     pub(crate) fn account(&self, who: &Address) -> &'a AccountCell {
+        self.account_or(who, First::unread)
+    }
+    /// The same for one who knows something of it then.
+    pub(crate) fn account_or(
+        &self,
+        who: &Address,
+        first: impl FnOnce() -> First<Account>,
+    ) -> &'a AccountCell {
         let accounts = &self.store.accounts;
         let id = self.store.by_address.find_or(
             self.hash(who),
             |id| accounts.get(id).is_some_and(|cell| cell.who == *who),
-            || accounts.alloc(|id| AccountCell::new(id, *who, self.is_late(who))),
+            || accounts.alloc(|id| AccountCell::new(id, *who, self.is_late(who), first())),
         );
         let cell = accounts.get(id).expect("found just now");
         cell.mark_found();
@@ -209,15 +217,21 @@ impl<'a> Cells<'a> {
         let found = self.store.accounts.get(id).filter(same);
         found.unwrap_or_else(|| self.account(who))
     }
-    /// The slot of an account, made on first sight.
-    pub(crate) fn slot(&self, who: &Address, account: u32, slot: &U256) -> &'a SlotCell {
+    /// The slot of an account, made on first sight, by one who may know something of it then.
+    pub(crate) fn slot_or(
+        &self,
+        who: &Address,
+        account: u32,
+        slot: &U256,
+        first: impl FnOnce() -> First<U256>,
+    ) -> &'a SlotCell {
         let account = self.account_by_id(account, who).id;
         let slots = &self.store.slots;
         let same = |cell: &SlotCell| cell.slot == *slot && cell.account == account;
         let id = self.store.by_slot.find_or(
             self.hash(&(account, slot)),
             |id| slots.get(id).is_some_and(same),
-            || slots.alloc(|id| SlotCell::new(id, account, *who, *slot)),
+            || slots.alloc(|id| SlotCell::new(id, account, *who, *slot, first())),
         );
         slots.get(id).expect("found just now")
     }
@@ -243,7 +257,7 @@ impl<'a> Cells<'a> {
             Place::Nonce(who) => Loc::Nonce(self.account_by_id(id, who)),
             Place::Balance(who) => Loc::Balance(self.account_by_id(id, who)),
             Place::Code(who) => Loc::Code(self.account_by_id(id, who)),
-            Place::Slot(who, slot) => Loc::Slot(self.slot(who, id, slot)),
+            Place::Slot(who, slot) => Loc::Slot(self.slot_or(who, id, slot, First::unread)),
         }
     }
     /// Tells the ordered index of a location, where there is one. Under the location's lock.
@@ -316,7 +330,11 @@ impl<'a> Cells<'a> {
             if loc.deferred() {
                 late = true;
             } else {
-                self.site(loc).write(by, entry, head, || self.index(loc));
+                let first = self.site(loc).write(by, entry, head, || self.index(loc));
+                if first && self.ordered.load(Ordering::SeqCst) {
+                    let track = loc.trail().track(self.heap());
+                    track.into_iter().for_each(|track| track.index(self.heap(), || self.index(loc)));
+                }
                 self.disturb(writer, loc);
                 new.push(loc);
             }

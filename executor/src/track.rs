@@ -36,8 +36,9 @@ enum What {
     Add(Delta),
 }
 
+/// What a transaction makes of the location.
 #[derive(Clone, Copy, Debug)]
-struct Version {
+pub(crate) struct Version {
     writer: TxIndex,
     /// Which run of the writer left it.
     run: u16,
@@ -148,20 +149,43 @@ impl Trail {
     pub(crate) fn is(&self, id: u32) -> bool {
         self.track.load(Ordering::SeqCst) == id + 1
     }
+    /// One that `reader`, if anyone, is about to read; nobody else knows of it yet.
+    pub(crate) fn read_by(reader: Option<TxIndex>) -> Self {
+        let readers = reader.map_or(0, |reader| reader.saturating_add(1));
+        Self {
+            track: AtomicU32::new(0),
+            readers: AtomicU32::new(readers),
+        }
+    }
     /// Its versions; none at first. `owner` says whose they are.
     pub(crate) fn begin<'a>(&self, heap: &'a Heap, owner: (u8, u32)) -> &'a Track {
         if let Some(track) = self.track(heap) {
             return track;
         }
-        let id = heap.tracks.alloc(|_| Track {
+        let id = match self.open(heap, owner, None) {
+            Ok(id) | Err(id) => id,
+        };
+        heap.tracks.get(id).expect("made just now")
+    }
+    /// Begins its versions with this one. False where there are some already: then nothing is done. The ordered index
+    /// is yet to be told.
+    pub(crate) fn begin_with(&self, heap: &Heap, owner: (u8, u32), first: Version) -> bool {
+        !self.live() && self.open(heap, owner, Some(first)).is_ok()
+    }
+    /// The number of its versions: made here, or by another.
+    fn open(&self, heap: &Heap, owner: (u8, u32), one: Option<Version>) -> Result<u32, u32> {
+        let chain = Chain {
+            one,
+            ..Chain::default()
+        };
+        let id = heap.tracks.alloc_listed(|_| Track {
             owner,
-            chain: Mutex::default(),
+            chain: Mutex::new(chain),
         });
         let set = self
             .track
             .compare_exchange(0, id + 1, Ordering::SeqCst, Ordering::SeqCst);
-        let id = set.map_or_else(|other| other - 1, |_| id);
-        heap.tracks.get(id).expect("made just now")
+        set.map(|_| id).map_err(|other| other - 1)
     }
     /// Says that `reader` is about to read. Of it and a writer, one sees what the other did: either the reader finds the
     /// version, or the writer finds the mark (both first do, then look, in one order for all).
@@ -276,22 +300,15 @@ impl Track {
         self.chain.lock().set(heap, version, index);
     }
 
-    /// Sets what `writer` did in its `run`. Calls `index` while the ordered index does not know the location; it says
-    /// whether it does now. All in front of `head` is committed.
+    /// Sets what a transaction did. Calls `index` while the ordered index does not know the location; it says whether it
+    /// does now. All in front of `head` is committed.
     pub(crate) fn write(
         &self,
         heap: &Heap,
-        (writer, run): (TxIndex, u16),
-        entry: Entry,
+        version: Version,
         (head, base, name): (TxIndex, impl FnOnce() -> Option<Datum>, &impl Named),
         index: impl FnOnce() -> bool,
     ) {
-        let version = Version {
-            writer,
-            run,
-            pending: false,
-            what: heap.what(entry),
-        };
         let mut chain = self.chain.lock();
         chain.set(heap, version, index);
         if chain.many > 0 {
@@ -394,6 +411,15 @@ fn position(versions: &[Version], writer: TxIndex) -> usize {
 }
 
 impl Version {
+    /// What `writer` did in its `run`.
+    pub(crate) fn new(heap: &Heap, (writer, run): (TxIndex, u16), entry: Entry) -> Self {
+        Self {
+            writer,
+            run,
+            pending: false,
+            what: heap.what(entry),
+        }
+    }
     fn settled(writer: TxIndex, what: What) -> Self {
         Self {
             writer,

@@ -1,5 +1,5 @@
 //! What a run sees: the state that the transactions in front of it leave, as far as it is known.
-use crate::cell::{AccountCell, Loc};
+use crate::cell::{AccountCell, First, Loc};
 use crate::cells::Cells;
 use crate::fold::Folded;
 use crate::reads::{AccountRead, Funds, ReadSet, SlotRead};
@@ -105,8 +105,20 @@ impl<'a, 's> Window<'a, 's> {
     }
     fn cell(&self, who: &Address) -> Result<(&'a AccountCell, &'a Account), StateError> {
         self.alive()?;
-        let cell = self.cells.account(who);
+        let cell = self.account_cell(who)?;
         Ok((cell, self.start(cell)?))
+    }
+    fn account_cell(&self, who: &Address) -> Result<&'a AccountCell, StateError> {
+        let layout = self.layout()?;
+        let first = || First {
+            base: layout.account(&self.cells.base, who).ok(),
+            reader: self.reader(),
+        };
+        Ok(self.cells.account_or(who, first))
+    }
+    /// Who is to be told if what is read now changes.
+    fn reader(&self) -> Option<TxIndex> {
+        (!self.at_head.get()).then(|| self.index.get())
     }
     fn start(&self, cell: &'a AccountCell) -> Result<&'a Account, StateError> {
         cell.base(self.cells.memory(), &self.cells.base, self.layout()?)
@@ -114,8 +126,8 @@ impl<'a, 's> Window<'a, 's> {
     }
     /// Says that a typed place is about to be read.
     fn mark(&self, trail: &Trail) {
-        if !self.at_head.get() {
-            trail.mark(self.index.get());
+        if let Some(reader) = self.reader() {
+            trail.mark(reader);
         }
     }
     fn nonce(&self, cell: &'a AccountCell, base: &Account) -> Result<u64, StateError> {
@@ -319,7 +331,7 @@ impl View for Window<'_, '_> {
     }
     fn code_hash(&self, who: &Address) -> Result<(u32, B256), StateError> {
         self.alive()?;
-        let cell = self.cells.account(who);
+        let cell = self.account_cell(who)?;
         self.mark(&cell.code);
         let code = if cell.code.live() {
             self.word(Loc::Code(cell), false)?.into()
@@ -364,12 +376,17 @@ impl View for Window<'_, '_> {
     }
     fn slot(&self, who: &Address, id: u32, slot: U256) -> Result<U256, StateError> {
         self.alive()?;
-        let cell = self.cells.slot(who, id, &slot);
+        let layout = self.layout()?;
+        let first = || First {
+            base: layout.slot(&self.cells.base, who, slot).ok(),
+            reader: self.reader(),
+        };
+        let cell = self.cells.slot_or(who, id, &slot, first);
         self.mark(&cell.trail);
         let seen = if cell.trail.live() {
             self.word(Loc::Slot(cell), false)?
         } else {
-            cell.base(self.cells.memory(), &self.cells.base, self.layout()?)
+            cell.base(self.cells.memory(), &self.cells.base, layout)
                 .map_err(|e| self.doubt(e))?
         };
         if !self.at_head.get() {
