@@ -24,6 +24,7 @@ mod params;
 mod query;
 pub mod replay;
 mod revert;
+mod run;
 mod simulate;
 mod overrides;
 mod tx;
