@@ -4,7 +4,7 @@ use crate::cell::{AccountCell, Bases, First, KeyCell, Loc, Memory, Site, SlotCel
 use crate::fold::Fold;
 use crate::table::Table;
 use crate::track::{Datum, Entry, Heap};
-use crate::typed::{Account, Change, Layout, Place, To};
+use crate::typed::{Account, Change, Layout, Place, To, numbers, slot_numbers};
 use crate::{DeferredKeys, ExecError, Outcome};
 use parking_lot::{Mutex, RwLock};
 use state::{Key, KeyRange, Op, StateError, StateRead, StateScan, TxIndex};
@@ -198,7 +198,7 @@ impl<'a> Cells<'a> {
     ) -> &'a AccountCell {
         let accounts = &self.store.accounts;
         let id = self.store.by_address.find_or(
-            self.hash(who),
+            self.hash(&numbers(who)),
             |id| accounts.get(id).is_some_and(|cell| cell.who == *who),
             || accounts.alloc(|id| AccountCell::new(id, *who, self.is_late(who), first())),
         );
@@ -229,7 +229,7 @@ impl<'a> Cells<'a> {
         let slots = &self.store.slots;
         let same = |cell: &SlotCell| cell.slot == *slot && cell.account == account;
         let id = self.store.by_slot.find_or(
-            self.hash(&(account, slot)),
+            self.hash(&slot_numbers(account, slot)),
             |id| slots.get(id).is_some_and(same),
             || slots.alloc(|id| SlotCell::new(id, account, *who, *slot, first())),
         );

@@ -4,7 +4,7 @@
 //! as bytes, are in a [`Fold`], as in `serial.rs`, which says what the right answer is.
 use crate::fold::{Fold, Folded};
 use crate::scan::{Over, scan_over};
-use crate::typed::{Account, Change, Layout, Payer, Place, To, View};
+use crate::typed::{Account, Change, Layout, Payer, Place, To, View, numbers, slot_numbers};
 use crate::{BlockInput, DeferredKeys, ExecError, Job, Outcome, Settle, attempt};
 use hashbrown::HashTable;
 use state::{
@@ -208,11 +208,11 @@ impl<'a> Solo<'a> {
         self.layout.ok_or_else(no_layout)
     }
     fn hash_slot(&self, account: u32, slot: &U256) -> u64 {
-        self.hasher.hash_one((account, slot.as_limbs()))
+        self.hasher.hash_one(slot_numbers(account, slot))
     }
     /// The account of `who`, read on first sight.
     fn holder(&self, ledger: &mut Ledger, who: &Address) -> Result<u32, StateError> {
-        let hash = self.hasher.hash_one(who);
+        let hash = self.hasher.hash_one(numbers(who));
         let Ledger {
             accounts, by_address, ..
         } = ledger;
@@ -232,7 +232,9 @@ impl<'a> Solo<'a> {
             changed: 0,
             raw,
         });
-        by_address.insert_unique(hash, id, |at| self.hasher.hash_one(accounts[*at as usize].who));
+        by_address.insert_unique(hash, id, |at| {
+            self.hasher.hash_one(numbers(&accounts[*at as usize].who))
+        });
         Ok(id)
     }
     /// The account called `id`, where it is `who`'s; otherwise the one that is.

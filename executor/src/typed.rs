@@ -16,6 +16,27 @@ pub enum Place {
     Slot(Address, U256),
 }
 
+/// An address as numbers: these are hashed faster than bytes.
+pub(crate) fn numbers(who: &Address) -> (u64, u64, u32) {
+    let bytes = who.0.0;
+    let [a, b] = [0, 8].map(|at| {
+        let mut part = [0; 8];
+        part.copy_from_slice(&bytes[at..at + 8]);
+        u64::from_le_bytes(part)
+    });
+    (
+        a,
+        b,
+        u32::from_le_bytes([bytes[16], bytes[17], bytes[18], bytes[19]]),
+    )
+}
+
+/// A slot of the account called `account` as numbers.
+pub(crate) fn slot_numbers(account: u32, slot: &U256) -> (u32, u64, u64, u64, u64) {
+    let [a, b, c, d] = *slot.as_limbs();
+    (account, a, b, c, d)
+}
+
 /// An account's three places, read together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Account {
