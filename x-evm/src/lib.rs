@@ -24,7 +24,6 @@ mod params;
 mod query;
 pub mod replay;
 mod revert;
-mod run;
 mod simulate;
 mod overrides;
 mod tx;

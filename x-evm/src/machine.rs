@@ -2,7 +2,6 @@
 //! addresses, and a list of the value transfers that stood.
 use crate::db::{Failed, Own, View};
 use crate::env::Env;
-use crate::run;
 use executor::Plain;
 use revm::bytecode::opcode::SELFDESTRUCT;
 use revm::context::journal::JournalInner;
@@ -357,23 +356,7 @@ impl<'a> EvmTr for Machine<'a> {
     }
 
     fn frame_run(&mut self) -> Result<FrameInitOrResult<Self::Frame>, ContextDbError<Self::Context>> {
-        let Inner {
-            ctx,
-            instruction,
-            frame_stack,
-            ..
-        } = &mut self.0;
-        let frame = frame_stack.get();
-        let action = run::run(
-            &mut frame.interpreter,
-            instruction.instruction_table(),
-            instruction.gas_table(),
-            ctx,
-        );
-        let next = frame.process_next_action::<_, ContextDbError<Ctx<'a>>>(ctx, action)?;
-        if next.is_result() {
-            frame.set_finished(true);
-        }
+        let next = self.0.frame_run()?;
         if let ItemOrResult::Result(result) = &next {
             let hooks = &mut self.0.ctx.chain;
             let mark = hooks.marks.pop().unwrap_or(0);
