@@ -333,7 +333,9 @@ impl<'a> Cells<'a> {
                 let first = self.site(loc).write(by, entry, head, || self.index(loc));
                 if first && self.ordered.load(Ordering::SeqCst) {
                     let track = loc.trail().track(self.heap());
-                    track.into_iter().for_each(|track| track.index(self.heap(), || self.index(loc)));
+                    track
+                        .into_iter()
+                        .for_each(|track| track.index(self.heap(), || self.index(loc)));
                 }
                 self.disturb(writer, loc);
                 new.push(loc);

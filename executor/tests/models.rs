@@ -162,6 +162,118 @@ fn a_run_that_forgets_last_misses_a_write() {
     });
 }
 
+#[test]
+fn versions_that_begin_with_one_are_not_missed() {
+    a_write_is_not_missed(2, 1, |place| {
+        // Nobody knows of the versions yet.
+        *place.value.lock().unwrap() = 7;
+        let _ = place.track.compare_exchange(0, 1, SeqCst, SeqCst);
+        fence(SeqCst);
+        place.disturb(0);
+    });
+}
+
+// Two who make one place, each their own, of which one is found from then on: `account_or` and `slot_or` in cells.rs. The
+// reader's is born with its mark.
+
+/// The reader's place and the writer's, and the number of the one that is found, from 1.
+struct Twins {
+    places: [Arc<Place>; 2],
+    found: AtomicU32,
+}
+
+impl Twins {
+    /// The place that is found; `made` says which one the caller makes where none is.
+    fn find(&self, made: usize) -> (&Place, bool) {
+        let found = self.found.load(Acquire) as usize;
+        let new = |found| {
+            let found = self
+                .found
+                .compare_exchange(found, made as u32 + 1, AcqRel, Acquire);
+            found.map_or_else(|other| (other as usize - 1, false), |_| (made, true))
+        };
+        let (at, made) = if found > 0 { (found - 1, false) } else { new(0) };
+        (&self.places[at], made)
+    }
+}
+
+fn a_newborn_place_keeps_its_reader(born: fn(&Place), found: fn(&Place)) {
+    orders(3, move || {
+        let twins = Arc::new(Twins {
+            places: [Place::new(), Place::new()],
+            found: AtomicU32::new(0),
+        });
+        born(&twins.places[0]);
+        let reader = {
+            let twins = twins.clone();
+            thread::spawn(move || {
+                let (place, made) = twins.find(0);
+                if made {
+                    found(place);
+                } else {
+                    place.mark(1);
+                }
+                place.look()
+            })
+        };
+        let (place, _) = twins.find(1);
+        writes_then_looks(place);
+        let seen = reader.join().unwrap();
+        assert!(place.safe(1, seen, 7), "reader 1 saw {seen}");
+    });
+}
+
+#[test]
+fn who_makes_a_place_is_told_of_what_is_written_there() {
+    a_newborn_place_keeps_its_reader(|place| place.readers.store(2, Relaxed), |_| ());
+}
+
+#[test]
+#[should_panic(expected = "saw 0")]
+fn a_mark_left_after_the_place_is_found_comes_too_late() {
+    a_newborn_place_keeps_its_reader(|_| (), |place| place.readers.store(2, Relaxed));
+}
+
+// A first write, and a walk over all written places that opens the index: `publish` and `open_index` in cells.rs.
+
+fn a_first_write_is_indexed(looks_last: bool) {
+    orders(3, move || {
+        let (place, listed) = (Place::new(), Arc::new(AtomicBool::new(false)));
+        let (ordered, indexed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let walker = {
+            let (place, listed) = (place.clone(), listed.clone());
+            let (ordered, indexed) = (ordered.clone(), indexed.clone());
+            thread::spawn(move || {
+                ordered.store(true, SeqCst);
+                fence(SeqCst);
+                if listed.load(SeqCst) && place.track.load(SeqCst) > 0 {
+                    indexed.store(true, Relaxed);
+                }
+            })
+        };
+        let early = ordered.load(SeqCst);
+        listed.store(true, SeqCst);
+        let _ = place.track.compare_exchange(0, 1, SeqCst, SeqCst);
+        fence(SeqCst);
+        if if looks_last { ordered.load(SeqCst) } else { early } {
+            indexed.store(true, Relaxed);
+        }
+        walker.join().unwrap();
+        assert!(indexed.load(Relaxed), "nobody told the index");
+    });
+}
+
+#[test]
+fn the_walk_meets_a_first_write_or_its_writer_tells_the_index() {
+    a_first_write_is_indexed(true);
+}
+
+#[test]
+#[should_panic(expected = "nobody told the index")]
+fn a_first_writer_who_looks_too_soon_is_missed_by_the_walk() {
+    a_first_write_is_indexed(false);
+}
+
 // Numbers that two threads take from one list: `Numbers` in arena.rs.
 
 /// Numbers that a list is given at a time: 64 there.

@@ -247,9 +247,7 @@ fn included(tx: &EvmTx, result: ExecutionResult, price: u128) -> Included {
         events: Vec::new(),
     };
     match result {
-        ExecutionResult::Success {
-            mut logs, output, ..
-        } => {
+        ExecutionResult::Success { mut logs, output, .. } => {
             // They are kept: the room that they grew into is of use to the next transaction.
             logs.shrink_to_fit();
             let (Output::Call(data) | Output::Create(data, _)) = output;
