@@ -5,7 +5,7 @@ use crate::scheduler::{Commit, Head};
 use crate::solo::{self, Ledger, Solo, Under};
 use crate::view::Window;
 use crate::{BlockInput, ExecError, Job, Outcome, Settle};
-use state::{TxIndex, WriteSet};
+use state::TxIndex;
 use std::sync::atomic::Ordering;
 
 /// What the committer holds: everything that depends on order.
@@ -16,8 +16,8 @@ pub(crate) struct Committer<'s, J: Job> {
     /// on serially if the machinery around fails: settling must not be done twice.
     last: Option<Outcome<()>>,
     failed: Option<ExecError>,
-    /// From where on jobs were run one after another, and what they wrote.
-    alone: Option<(TxIndex, WriteSet)>,
+    /// From where on jobs were run one after another, and what they changed.
+    alone: Option<(TxIndex, Ledger)>,
 }
 
 /// What is left when the workers have gone home.
@@ -26,7 +26,7 @@ pub(crate) struct Remains<'s, J: Job> {
     pub(crate) outputs: Vec<J::Output>,
     pub(crate) failed: Option<ExecError>,
     pub(crate) last: Option<Outcome<()>>,
-    pub(crate) alone: Option<(TxIndex, WriteSet)>,
+    pub(crate) alone: Option<(TxIndex, Ledger)>,
 }
 
 impl<'s, J: Job> Committer<'s, J> {
@@ -96,13 +96,13 @@ impl<'s, J: Job> Committer<'s, J> {
     ) -> Result<u64, ExecError> {
         window.at_head(from);
         let layout = block.input.layout();
-        self.alone = Some((from, WriteSet::new()));
+        self.alone = Some((from, Ledger::empty()));
         let left = block.input.jobs.len() - from as usize;
-        let view = Solo::new(Under::Jobs(window), layout, left, Ledger::empty());
+        let ledger = block.ledger.lock().take().unwrap_or_else(Ledger::empty);
+        let view = Solo::new(Under::Jobs(window), layout, left, ledger);
         let (runs, result) = solo::run(&view, block.input, self.settle, &mut self.outputs);
         result?;
-        let writes = solo::into_writes(&mut view.into_ledger(), window, layout)?;
-        self.alone = Some((from, writes));
+        self.alone = Some((from, view.into_ledger()));
         Ok(runs)
     }
 

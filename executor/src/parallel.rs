@@ -49,12 +49,13 @@ use crate::plan::Plan;
 use crate::reads::ReadSet;
 use crate::scheduler::{Report, Scheduler, Task};
 use crate::solo::{self, Ledger, Solo, Under};
+use crate::typed::Layout;
 use crate::view::Window;
 use crate::{
     BlockInput, ExecError, Executed, Executor, Job, Outcome, Serial, Settle, Stats, attempt, serial,
 };
 use parking_lot::Mutex;
-use state::{Op, TxIndex, WriteSet};
+use state::{Key, Op, StateError, StateRead, TxIndex, Value, WriteSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -156,8 +157,8 @@ pub struct Folded<T> {
 
 enum Changes {
     Writes(WriteSet),
-    /// Cells, up to the transaction given; what settles late; and what was written after that.
-    Cells(Borrowed<Box<Store>>, TxIndex, Fold, WriteSet),
+    /// Cells, up to the transaction given; what settles late; and what was changed after that.
+    Cells(Borrowed<Box<Store>>, TxIndex, Fold, Borrowed<Ledger>),
     Ledger(Borrowed<Ledger>),
 }
 
@@ -171,6 +172,30 @@ impl<T> Drop for Borrowed<T> {
     fn drop(&mut self) {
         if let Some(back) = self.0.take() {
             *self.1.lock() = Some(back);
+        }
+    }
+}
+
+impl Borrowed<Ledger> {
+    /// All changes in it, made over `base`.
+    fn writes(mut self, base: &dyn StateRead, layout: Option<&dyn Layout>) -> Result<WriteSet, StateError> {
+        let ledger = self.0.as_mut();
+        ledger.map_or_else(
+            || Ok(WriteSet::new()),
+            |ledger| solo::into_writes(ledger, base, layout),
+        )
+    }
+}
+
+/// State with changes over it.
+struct Changed<'a>(&'a WriteSet, &'a dyn StateRead);
+
+impl StateRead for Changed<'_> {
+    fn get(&self, key: &Key) -> Result<Option<Value>, StateError> {
+        match self.0.get(key) {
+            Some(Op::Put(value)) => Ok(Some(value.clone())),
+            Some(Op::Delete) => Ok(None),
+            Some(Op::Add(_)) | None => self.1.get(key),
         }
     }
 }
@@ -191,10 +216,7 @@ impl<T> Folded<T> {
     ) -> Result<Executed<T>, ExecError> {
         let writes = match self.changes {
             Changes::Writes(writes) => writes,
-            Changes::Ledger(mut ledger) => match &mut ledger.0 {
-                Some(ledger) => solo::into_writes(ledger, &input.base, input.layout())?,
-                None => WriteSet::new(),
-            },
+            Changes::Ledger(ledger) => ledger.writes(&input.base, input.layout())?,
             Changes::Cells(cells, end, side, rest) => {
                 let layout = input.layout();
                 let mut writes = Vec::new();
@@ -205,7 +227,10 @@ impl<T> Folded<T> {
                     }
                 }
                 // The last of a key counts.
-                writes.into_iter().chain(side.into_writes()).chain(rest).collect()
+                let mut writes: WriteSet = writes.into_iter().chain(side.into_writes()).collect();
+                let mut rest = rest.writes(&Changed(&writes, &input.base), layout)?;
+                writes.append(&mut rest);
+                writes
             }
         };
         Ok(Executed {
@@ -271,7 +296,8 @@ impl Parallel {
                 }
                 let side = std::mem::take(&mut *cells.side.lock());
                 drop(cells);
-                let (end, rest) = alone.unwrap_or((end, WriteSet::new()));
+                let (end, rest) = alone.map_or((end, None), |(from, ledger)| (from, Some(ledger)));
+                let rest = Borrowed(rest, self.ledger.clone());
                 let store = Borrowed(Some(store), self.spare.clone());
                 Ok(Folded {
                     outputs,
@@ -362,6 +388,7 @@ impl Parallel {
             slots,
             scheduler,
             faults,
+            ledger: &self.ledger,
         };
         let broken = Mutex::new(false);
         let errors = Mutex::new(FoldErrors::new());
@@ -435,6 +462,7 @@ pub(crate) struct Block<'a, 'i, J: Job> {
     pub(crate) slots: Vec<Mutex<Slot<'a, J::Output>>>,
     pub(crate) scheduler: Apart<Scheduler>,
     pub(crate) faults: Faults,
+    pub(crate) ledger: &'i Mutex<Option<Ledger>>,
 }
 
 /// What belongs to whoever runs or commits a transaction. The scheduler sees to it that this is one at a time.
