@@ -4,8 +4,9 @@
 //! 2. begin-block hooks, alone (EVM system calls, staking's history).
 //! 3. decode, recover senders, check signatures, declare access: in parallel, over the state at block start.
 //! 4. [`executor`]: run the transactions as if one after another; `settle.rs` gives gas, indexes and the cut-off.
-//! 5. end-block hooks, alone (validator set, matured unbondings).
-//! 6. the fold: account numbers for who is new, the bank's reverse index, the header's parts.
+//! 5. what clients are shown of each, and the roots of the Ethereum header: in parallel, the roots beside 6 and 7.
+//! 6. end-block hooks (validator set, matured unbondings).
+//! 7. the fold: account numbers for who is new, the bank's reverse index, the header's parts.
 //!
 //! Nothing here fails because of what a block contains (chain.md rule 7): an error is the node's own.
 use crate::api::{AppError, Block};
@@ -16,6 +17,7 @@ use crate::receipt::TxOutput;
 use crate::settle::{Arrivals, Totals};
 use crate::tx::{Decoder, Rules};
 use alloy_consensus::Header;
+use alloy_primitives::Bloom;
 use executor::{AnyExecutor, BlockInput, DeferredKeys, Executed, Executor, Stats};
 use module::{BlockContext, HookContext, ValidatorUpdate};
 use rayon::prelude::*;
@@ -108,7 +110,7 @@ pub(crate) fn execute_as<E: Executor>(
 ) -> Result<BlockOutcome, AppError> {
     let mut validator_updates = Vec::new();
     let (writes, mut events) = hooks(
-        machine,
+        machine.modules,
         base,
         WriteSet::new(),
         &ctx,
@@ -142,31 +144,41 @@ pub(crate) fn execute_as<E: Executor>(
             writes: &writes,
         };
         let deferred = deferred_keys(machine.info);
-        machine.executor.execute(
+        let mut executed = machine.executor.execute(
             &BlockInput {
                 base: &start,
                 jobs: &jobs,
                 deferred: &deferred,
             },
             &mut totals,
-        )?
+        )?;
+        let outputs = executed.outputs.par_iter_mut();
+        outputs.zip(&jobs).for_each(|(output, job)| job.finish(output));
+        executed
     };
-    let mut writes = writes;
-    for (key, op) in changed {
-        state::merge(&mut writes, key, op)?;
-    }
 
-    let (writes, ended) = hooks(
-        machine,
-        base,
-        writes,
-        &env.block,
-        Phase::End,
-        &mut validator_updates,
-    )?;
-    events.extend(ended);
-    totals.arrivals.see(&writes);
-    let (parts, writes) = fold(base, writes, &env.block, block, &outputs, totals)?;
+    let modules = machine.modules;
+    let (folded, roots) = rayon::join(
+        || -> Result<_, AppError> {
+            let mut writes = writes;
+            for (key, op) in changed {
+                state::merge(&mut writes, key, op)?;
+            }
+            let (writes, ended) = hooks(
+                modules,
+                base,
+                writes,
+                &env.block,
+                Phase::End,
+                &mut validator_updates,
+            )?;
+            events.extend(ended);
+            totals.arrivals.see(&writes);
+            fold(base, writes, &env.block, &mut totals)
+        },
+        || roots(&outputs),
+    );
+    let (parts, writes) = header(base, folded?, &env.block, block.hash, &roots, totals.evm_gas_used)?;
     Ok(BlockOutcome {
         outputs,
         writes,
@@ -183,8 +195,8 @@ enum Phase {
     End,
 }
 
-fn hooks<E>(
-    machine: &Machine<'_, E>,
+fn hooks(
+    modules: &Modules,
     base: &(dyn StateScan + Sync),
     writes: WriteSet,
     block: &BlockContext,
@@ -199,7 +211,7 @@ fn hooks<E>(
         events: &mut events,
         validator_updates,
     };
-    for module in machine.modules.iter() {
+    for module in modules.iter() {
         let done = match phase {
             Phase::Begin => module.begin_block(&mut ctx),
             Phase::End => module.end_block(&mut ctx),
@@ -220,15 +232,42 @@ fn hooks<E>(
     Ok((overlay.settle()?, events))
 }
 
-/// What depends on the whole block: account numbers, the reverse index, the header.
+/// The Ethereum header's part that follows from the receipts.
+struct Roots {
+    transactions: B256,
+    receipts: B256,
+    bloom: Bloom,
+}
+
+fn roots(outputs: &[TxOutput]) -> Roots {
+    let included: Vec<_> = outputs.iter().filter_map(|o| o.evm.as_ref()).collect();
+    let (transactions, (receipts, bloom)) = rayon::join(
+        || {
+            let envelopes: Vec<&[u8]> = included.iter().map(|r| r.raw.as_ref()).collect();
+            x_evm::transactions_root(&envelopes)
+        },
+        || {
+            let receipts: Vec<_> = included
+                .par_iter()
+                .map(|r| x_evm::receipt(r.tx_type, r.success, r.cumulative_gas_used, r.logs.clone()))
+                .collect();
+            (x_evm::receipts_root(&receipts), x_evm::logs_bloom(&receipts))
+        },
+    );
+    Roots {
+        transactions,
+        receipts,
+        bloom,
+    }
+}
+
+/// What depends on the whole block's state: account numbers, the reverse index.
 fn fold(
     base: &(dyn StateScan + Sync),
     writes: WriteSet,
     ctx: &BlockContext,
-    block: &Block,
-    outputs: &[TxOutput],
-    totals: Totals,
-) -> Result<(BlockParts, WriteSet), AppError> {
+    totals: &mut Totals,
+) -> Result<WriteSet, AppError> {
     // Sums become plain values first, so that a credit that nets to nothing makes no account.
     let mut resolved = WriteSet::new();
     for (key, op) in writes {
@@ -242,26 +281,32 @@ fn fold(
     }
     x_bank::fold_reverse_index(&base, &mut resolved)?;
     let mut overlay = Overlay::with_writes(&base, resolved);
-    let evm_gas_used = totals.evm_gas_used;
     let mut newcomers = Vec::new();
-    for who in totals.arrivals.into_order() {
+    for who in std::mem::take(&mut totals.arrivals).into_order() {
         if base.get(&x_auth::account_key(&who))?.is_none() {
             newcomers.push(who);
         }
     }
     x_auth::assign_numbers(&mut overlay, &ctx.config, newcomers)?;
-    let included: Vec<_> = outputs.iter().filter_map(|o| o.evm.as_ref()).collect();
-    let envelopes: Vec<&[u8]> = included.iter().map(|r| r.raw.as_ref()).collect();
-    let receipts: Vec<_> = included
-        .iter()
-        .map(|r| x_evm::receipt(r.tx_type, r.success, r.cumulative_gas_used, r.logs.clone()))
-        .collect();
+    Ok(overlay.settle()?)
+}
+
+/// The Ethereum header, and its place in state.
+fn header(
+    base: &(dyn StateScan + Sync),
+    writes: WriteSet,
+    ctx: &BlockContext,
+    comet_hash: B256,
+    roots: &Roots,
+    evm_gas_used: u64,
+) -> Result<(BlockParts, WriteSet), AppError> {
+    let mut overlay = Overlay::with_writes(&base, writes);
     let header = Header {
         parent_hash: ctx.parent_hash,
         beneficiary: ctx.coinbase,
-        transactions_root: x_evm::transactions_root(&envelopes),
-        receipts_root: x_evm::receipts_root(&receipts),
-        logs_bloom: x_evm::logs_bloom(&receipts),
+        transactions_root: roots.transactions,
+        receipts_root: roots.receipts,
+        logs_bloom: roots.bloom,
         number: ctx.height,
         gas_limit: ctx.gas_limit,
         gas_used: evm_gas_used,
@@ -271,10 +316,7 @@ fn fold(
         parent_beacon_block_root: Some(ctx.parent_beacon_root),
         ..plain_header()
     };
-    let parts = BlockParts {
-        header,
-        comet_hash: block.hash,
-    };
+    let parts = BlockParts { header, comet_hash };
     parts.write(&mut overlay);
     Ok((parts, overlay.settle()?))
 }

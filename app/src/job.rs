@@ -110,6 +110,24 @@ impl<'a> TxJob<'a> {
         })
     }
 
+    /// Whether there is anything to learn from it.
+    pub(crate) fn learns(&self) -> bool {
+        match (&self.env.how.learned, &self.body) {
+            (Some(learned), Body::Ready(tx, _)) => match &**tx {
+                Tx::Ethereum(evm) => learned.wants(evm, self.hint.as_ref(), self.env.how.rehearsal),
+                Tx::Native(_) => false,
+            },
+            _ => false,
+        }
+    }
+    /// What only the place in the block decides of what clients are shown is settled: makes the rest.
+    pub(crate) fn finish(&self, output: &mut TxOutput) {
+        if let Body::Ready(tx, _) = &self.body
+            && let Tx::Ethereum(tx) = &**tx
+        {
+            output.finish(tx, self.env.block.height, self.env.block.time.unix());
+        }
+    }
     /// Learns from the final outcome for the next time.
     pub(crate) fn learn(&self, writes: &WriteSet) {
         if let (Some(learned), Body::Ready(tx, _)) = (&self.env.how.learned, &self.body)

@@ -29,8 +29,10 @@ const KEY_BYTES: usize = 64;
 /// A slot's score from which on it is expected: one is won by a call that writes it, two are lost by one that does not.
 const EXPECTED: u8 = 4;
 const SCORE_MAX: u8 = 12;
-/// Of calls that are known, one in so many is looked at again.
+/// Of calls that are known, one in so many is looked at again;
 const SAMPLE: u8 = 4;
+/// and of those that were looked at so often.
+const OFTEN: u32 = 64;
 
 /// The first byte of a storage slot's key in x-evm's store.
 const SLOT: u8 = 2;
@@ -66,6 +68,8 @@ struct Known {
     scores: Vec<(Key, u8)>,
     /// Those that are expected, ready to be handed out.
     expected: Arc<[Key]>,
+    /// How often it was looked at.
+    looks: u32,
 }
 
 /// The memory.
@@ -123,6 +127,17 @@ impl Learned {
         let slots = self.calls.lock().get(&call)?.expected.clone();
         (!slots.is_empty()).then_some(Hint { slots, of_tx: false })
     }
+    /// Whether `observe` has any use for what `tx` wrote.
+    pub(crate) fn wants(&self, tx: &EvmTx, hint: Option<&Hint>, by_hash: bool) -> bool {
+        let Some(call) = call(tx) else { return false };
+        let often = || {
+            self.calls
+                .lock()
+                .get(&call)
+                .is_some_and(|known| known.looks >= OFTEN)
+        };
+        by_hash || hint.is_some() || tx.hash[0].is_multiple_of(SAMPLE) || !often()
+    }
     /// Learns from what `tx` wrote, of which `hint` was expected; `by_hash` if it is going to run again.
     pub(crate) fn observe(&self, tx: &EvmTx, hint: Option<&Hint>, writes: &WriteSet, by_hash: bool) {
         let Some(call) = call(tx) else { return };
@@ -154,6 +169,7 @@ impl Learned {
 
 impl Known {
     fn learn(&mut self, writes: &WriteSet) {
+        self.looks = self.looks.saturating_add(1);
         let mut changed = false;
         for (key, score) in &mut self.scores {
             let before = *score >= EXPECTED;

@@ -12,7 +12,7 @@ pub(crate) struct TxOutput {
     pub(crate) result: TxResult,
     /// Present if and only if nonce and fee were taken by an Ethereum transaction (chain.md rule 14).
     pub(crate) evm: Option<EvmReceipt>,
-    /// What the EVM returned, until `data` is encoded at settlement.
+    /// What the EVM returned, until `data` is encoded.
     pub(crate) returned: Bytes,
     /// Why the EVM failed.
     pub(crate) vm_error: String,
@@ -46,7 +46,7 @@ impl TxOutput {
             } => Ok(Self::rejected(codespace, code, message, gas_wanted)),
         }
     }
-    /// An Ethereum transaction that ran. Its index, log indexes and `data` come at settlement.
+    /// An Ethereum transaction that ran. Its index and log indexes come at settlement, and then [`TxOutput::finish`].
     pub(crate) fn included(tx: &EvmTx, ran: Included) -> Self {
         let result = TxResult {
             gas_wanted: tx.gas_limit(),
@@ -76,6 +76,13 @@ impl TxOutput {
             returned: ran.output,
             vm_error,
         }
+    }
+    /// Makes `data` and the events that name an Ethereum transaction, whose place in the block is known by now.
+    pub(crate) fn finish(&mut self, tx: &EvmTx, height: u64, time_s: u64) {
+        let Some(receipt) = &self.evm else { return };
+        self.result.data = evm_data(receipt, &self.returned, &self.vm_error, height, time_s);
+        let events = evm_events(receipt, tx.to(), tx.value());
+        self.result.events.extend(events);
     }
     /// A native transaction that was charged, whether its messages succeeded or not.
     pub(crate) fn native(
@@ -128,13 +135,7 @@ pub(crate) fn msg_data(responses: Vec<Response>) -> Bytes {
 }
 
 /// `ExecTxResult.data` of an Ethereum transaction, once its place in the block is known.
-pub(crate) fn evm_data(
-    receipt: &EvmReceipt,
-    returned: &Bytes,
-    vm_error: &str,
-    height: u64,
-    time_s: u64,
-) -> Bytes {
+fn evm_data(receipt: &EvmReceipt, returned: &Bytes, vm_error: &str, height: u64, time_s: u64) -> Bytes {
     let logs = receipt
         .logs
         .iter()
@@ -168,7 +169,7 @@ pub(crate) fn evm_data(
 }
 
 /// The events that name an Ethereum transaction (cosmos/evm x/vm): indexers map hashes with them.
-pub(crate) fn evm_events(receipt: &EvmReceipt, to: Option<Address>, amount: types::U256) -> Vec<Event> {
+fn evm_events(receipt: &EvmReceipt, to: Option<Address>, amount: types::U256) -> Vec<Event> {
     let mut own = Event::new(
         "ethereum_tx",
         [

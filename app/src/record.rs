@@ -5,6 +5,7 @@ use alloy_primitives::{Log, LogData};
 use alloy_rlp::{Decodable, Encodable};
 use module::ValidatorUpdate;
 use prost::Message;
+use rayon::prelude::*;
 use types::{Address, B256, Bytes, Event, Timestamp, U256};
 
 /// A committed block as readers see it.
@@ -166,6 +167,29 @@ struct BlockProto {
     updates: Vec<UpdateProto>,
 }
 
+/// The same on the wire, with each transaction's bytes made by itself, on as many threads as there are.
+#[derive(Clone, PartialEq, Message)]
+struct EncodedBlock {
+    #[prost(uint32, tag = "1")]
+    format: u32,
+    #[prost(bytes = "bytes", tag = "2")]
+    header: Bytes,
+    #[prost(bytes = "bytes", tag = "3")]
+    comet_hash: Bytes,
+    #[prost(int64, tag = "4")]
+    seconds: i64,
+    #[prost(uint32, tag = "5")]
+    nanos: u32,
+    #[prost(bytes = "bytes", tag = "6")]
+    proposer: Bytes,
+    #[prost(bytes = "bytes", repeated, tag = "7")]
+    txs: Vec<Bytes>,
+    #[prost(message, repeated, tag = "8")]
+    events: Vec<EventProto>,
+    #[prost(message, repeated, tag = "9")]
+    updates: Vec<UpdateProto>,
+}
+
 /// Version of the record's layout.
 const FORMAT: u32 = 1;
 
@@ -178,6 +202,20 @@ fn event_out(e: &Event) -> EventProto {
     EventProto {
         kind: e.kind.clone(),
         pairs,
+    }
+}
+
+fn tx_out(t: &StoredTx) -> TxProto {
+    TxProto {
+        raw: t.raw.clone(),
+        code: t.result.code,
+        codespace: t.result.codespace.clone(),
+        log: t.result.log.clone(),
+        data: t.result.data.clone(),
+        gas_wanted: t.result.gas_wanted,
+        gas_used: t.result.gas_used,
+        events: t.result.events.iter().map(event_out).collect(),
+        evm: t.evm.as_ref().map(evm_out),
     }
 }
 
@@ -202,19 +240,12 @@ impl StoredBlock {
     pub fn encode(&self) -> Bytes {
         let mut header = Vec::new();
         self.header.encode(&mut header);
-        let txs = self.txs.iter().map(|t| TxProto {
-            raw: t.raw.clone(),
-            code: t.result.code,
-            codespace: t.result.codespace.clone(),
-            log: t.result.log.clone(),
-            data: t.result.data.clone(),
-            gas_wanted: t.result.gas_wanted,
-            gas_used: t.result.gas_used,
-            events: t.result.events.iter().map(event_out).collect(),
-            evm: t.evm.as_ref().map(evm_out),
-        });
+        let txs = self
+            .txs
+            .par_iter()
+            .map(|t| Bytes::from(tx_out(t).encode_to_vec()));
         let updates = self.validator_updates.iter();
-        BlockProto {
+        EncodedBlock {
             format: FORMAT,
             header: header.into(),
             comet_hash: bytes(self.comet_hash),

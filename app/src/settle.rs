@@ -1,7 +1,6 @@
 //! What depends on the order of transactions: block gas and its cut-off, Ethereum indexes, who is new.
 use crate::job::{Body, TxJob, nothing};
-use crate::receipt::{TxOutput, evm_data, evm_events};
-use crate::tx::Tx;
+use crate::receipt::TxOutput;
 use executor::{Change, Layout as _, Outcome, Place, Settle, To};
 use module::{BlockContext, codes};
 use state::{Op, StateError, TxIndex, Value, WriteSet};
@@ -11,8 +10,6 @@ use types::Address;
 /// The running totals of a block.
 #[derive(Debug)]
 pub(crate) struct Totals {
-    height: u64,
-    time_s: u64,
     gas_limit: u64,
     /// Gas of all transactions.
     pub(crate) gas_used: u64,
@@ -26,11 +23,8 @@ pub(crate) struct Totals {
 
 impl Totals {
     pub(crate) fn new(block: &BlockContext, arrivals: Arrivals) -> Self {
-        let (height, time_s, gas_limit) = (block.height, block.time.unix(), block.gas_limit);
         Self {
-            height,
-            time_s,
-            gas_limit,
+            gas_limit: block.gas_limit,
             gas_used: 0,
             evm_gas_used: 0,
             evm_count: 0,
@@ -84,27 +78,28 @@ impl Settle<TxJob<'_>> for Totals {
             receipt.first_log = self.log_count;
             self.evm_count += 1;
             self.log_count += receipt.logs.len() as u64;
-            output.result.data = evm_data(
-                receipt,
-                &output.returned,
-                &output.vm_error,
-                self.height,
-                self.time_s,
-            );
-            if let Body::Ready(tx, _) = &job.body
-                && let Tx::Ethereum(tx) = &**tx
-            {
-                output
-                    .result
-                    .events
-                    .extend(evm_events(receipt, tx.to(), tx.value()));
-            }
         }
-        let touched = touched(job, outcome);
-        self.arrivals.see(&touched);
-        job.learn(&touched);
+        self.arrivals.meet(credited(outcome));
+        if job.learns() {
+            job.learn(&touched(job, outcome));
+        }
         Ok(())
     }
+}
+
+/// Who was credited by a transaction, or had its record written.
+fn credited(outcome: &Outcome<TxOutput>) -> BTreeSet<Address> {
+    let mut out = x_bank::touched_accounts(&outcome.writes);
+    for Change { place, to, .. } in &outcome.changes {
+        let more = match to {
+            To::Add(delta) => !delta.negative && !delta.amount.is_zero(),
+            To::Set(word) => !word.is_zero() || matches!(place, Place::Nonce(_)),
+        };
+        if let (Place::Balance(who) | Place::Nonce(who), true) = (place, more) {
+            out.insert(*who);
+        }
+    }
+    out
 }
 
 /// The keys that a transaction changes, typed places among them.
@@ -133,7 +128,10 @@ pub(crate) struct Arrivals {
 impl Arrivals {
     /// Takes note of what one phase or transaction wrote.
     pub(crate) fn see(&mut self, writes: &WriteSet) {
-        let mut fresh = x_bank::touched_accounts(writes);
+        self.meet(x_bank::touched_accounts(writes));
+    }
+    /// Takes note of who was met in one phase or transaction.
+    fn meet(&mut self, mut fresh: BTreeSet<Address>) {
         fresh.retain(|who| !self.seen.contains(who));
         self.order.extend(&fresh);
         self.seen.extend(fresh);
