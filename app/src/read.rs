@@ -3,10 +3,11 @@
 use crate::api::{AppError, TxPlace};
 use crate::app::{App, next_block};
 use crate::chain::{self, BlockParts, ChainInfo};
-use crate::record::StoredBlock;
+use crate::record::{StoredBlock, StoredTx};
 use crate::tx::comet_hash;
 use crate::view::StateView;
 use module::BlockContext;
+use rayon::prelude::*;
 use state::{CommitStore, EMPTY_ROOT, IndexEntry};
 use std::sync::Arc;
 use types::{Address, B256, Bytes, U256};
@@ -156,26 +157,20 @@ fn index_key(kind: u8, hash: &B256) -> Vec<u8> {
 /// both hashes. Transactions that took nothing are absent (chain.md rule 14): the same bytes may come again, and must
 /// not hide where they ran.
 pub(crate) fn index(height: u64, block: &StoredBlock) -> Vec<IndexEntry> {
-    let mut entries = Vec::with_capacity(2 * block.txs.len() + 2);
     let at = height.to_be_bytes();
-    for hash in [block.hash, block.comet_hash] {
-        entries.push(IndexEntry {
-            key: index_key(b'b', &hash).into(),
-            value: Bytes::copy_from_slice(&at),
-        });
-    }
-    for (i, tx) in (0u32..).zip(&block.txs).filter(|(_, tx)| tx.result.gas_used > 0) {
-        let value = Bytes::from([&at[..], &i.to_be_bytes()].concat());
-        entries.push(IndexEntry {
-            key: index_key(b't', &comet_hash(&tx.raw)).into(),
-            value: value.clone(),
-        });
-        if let Some(evm) = &tx.evm {
-            entries.push(IndexEntry {
-                key: index_key(b't', &evm.hash).into(),
-                value,
-            });
-        }
-    }
-    entries
+    let entry = |kind: u8, hash: &B256, value: &[u8]| IndexEntry {
+        key: index_key(kind, hash).into(),
+        value: Bytes::copy_from_slice(value),
+    };
+    let blocks = [block.hash, block.comet_hash].map(|hash| entry(b'b', &hash, &at));
+    let of = |(i, tx): (usize, &StoredTx)| {
+        let place = u32::try_from(i).expect("transactions are counted in u32");
+        let value = [&at[..], &place.to_be_bytes()].concat();
+        let hashes = [Some(comet_hash(&tx.raw)), tx.evm.as_ref().map(|evm| evm.hash)];
+        let hashes = hashes.into_iter().flatten();
+        hashes.map(move |hash| entry(b't', &hash, &value))
+    };
+    let took = |(_, tx): &(usize, &StoredTx)| tx.result.gas_used > 0;
+    let txs = block.txs.par_iter().enumerate().filter(took).flat_map_iter(of);
+    blocks.into_par_iter().chain(txs).collect()
 }

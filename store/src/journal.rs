@@ -173,6 +173,9 @@ impl Journal {
     /// Makes the entries of the written `height` look-ups. Doing it again changes nothing; the next record's sync makes
     /// them durable, and opening does it again for the last height.
     pub(crate) fn put_index(&self, height: u64, index: &[IndexEntry]) -> Result<()> {
+        // Neighbours one after another: they lie together. Of a key that comes twice the last one stays the last.
+        let mut index: Vec<&IndexEntry> = index.iter().collect();
+        index.sort_by(|a, b| a.key.cmp(&b.key));
         for some in index.chunks(STEP) {
             let values = some.iter().map(|entry| {
                 let mut value = [&height.to_be_bytes()[..], &entry.value[..]].concat();
