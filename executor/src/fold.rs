@@ -1,5 +1,5 @@
 //! Settled changes, folded one transaction after another: what `Serial` runs over, and where deferred keys live.
-use crate::typed::{Layout, Place, To};
+use crate::typed::{Layout, Place, To, required};
 use crate::{DeferredKeys, ExecError, Outcome};
 use state::{
     Deferral, Delta, Key, KeyRange, Op, StateError, StateRead, TxIndex, Value, decode_amount, encode_amount,
@@ -90,20 +90,14 @@ impl Fold {
         place: &Place,
         to: &To,
     ) -> Result<(Key, Op), StateError> {
-        let layout = layout.ok_or_else(|| StateError::Storage("typed change without a layout".into()))?;
-        let key = layout.key(place);
-        let op = match to {
-            To::Add(delta) => Op::Add(*delta),
+        let layout = required(layout)?;
+        Ok(match to {
+            To::Add(delta) => (layout.key(place), Op::Add(*delta)),
             To::Set(word) => {
-                let under = match place {
-                    Place::Nonce(_) => now.get(&key)?,
-                    _ => None,
-                };
-                let value = layout.encode(place, *word, under.as_ref())?;
-                value.map_or(Op::Delete, Op::Put)
+                let (key, value) = layout.stored(now, place, *word)?;
+                (key, value.map_or(Op::Delete, Op::Put))
             }
-        };
-        Ok((key, op))
+        })
     }
     /// Makes one change of a typed place.
     pub(crate) fn change(

@@ -1,7 +1,7 @@
 //! One after another: the definition of the right answer.
 use crate::fold::{Fold, Folded};
 use crate::scan::scan_over;
-use crate::typed::{Account, Layout, Payer, Place, View};
+use crate::typed::{Account, Layout, Place, View, required};
 use crate::{BlockInput, DeferredKeys, ExecError, Executed, Executor, Job, Outcome, Settle, Stats, attempt};
 use state::{Control, Key, KeyRange, StateError, StateRead, StateScan, TxIndex, Value, WriteSet};
 use std::cell::RefCell;
@@ -84,10 +84,7 @@ impl<'a> SerialView<'a> {
         self.fold.into_inner().into_writes().collect()
     }
     fn word(&self, place: Place) -> Result<U256, StateError> {
-        let layout = self
-            .layout
-            .ok_or_else(|| StateError::Storage("typed read without a layout".into()))?;
-        layout.read(&self, &place)
+        required(self.layout)?.read(&self, &place)
     }
 }
 
@@ -126,15 +123,6 @@ impl View for SerialView<'_> {
     }
     fn code_hash(&self, who: &Address) -> Result<(u32, B256), StateError> {
         Ok((0, self.word(Place::Code(*who))?.into()))
-    }
-    fn payer(&self, who: &Address, least: U256) -> Result<Payer, StateError> {
-        let account = self.account(who)?;
-        Ok(Payer {
-            id: 0,
-            nonce: account.nonce,
-            code_hash: account.code_hash,
-            funded: account.balance >= least,
-        })
     }
     fn slot(&self, who: &Address, _: u32, slot: U256) -> Result<U256, StateError> {
         self.word(Place::Slot(*who, slot))

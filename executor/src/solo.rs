@@ -4,7 +4,7 @@
 //! as bytes, are in a [`Fold`], as in `serial.rs`, which says what the right answer is.
 use crate::fold::{Fold, Folded};
 use crate::scan::{Over, scan_over};
-use crate::typed::{Account, Change, Layout, Payer, Place, To, View, numbers, slot_numbers};
+use crate::typed::{Account, Change, Layout, Place, To, View, numbers, required, slot_numbers};
 use crate::{BlockInput, DeferredKeys, ExecError, Job, Outcome, Settle, attempt};
 use hashbrown::HashTable;
 use state::{
@@ -84,15 +84,13 @@ pub(crate) enum Under<'a> {
 impl Under<'_> {
     fn account(&self, who: &Address) -> Result<Account, StateError> {
         match self {
-            Self::Start(state, Some(layout)) => layout.account(state, who),
-            Self::Start(_, None) => Err(no_layout()),
+            Self::Start(state, layout) => required(*layout)?.account(state, who),
             Self::Jobs(view) => view.account(who),
         }
     }
     fn slot(&self, who: &Address, slot: U256) -> Result<U256, StateError> {
         match self {
-            Self::Start(state, Some(layout)) => layout.slot(state, who, slot),
-            Self::Start(_, None) => Err(no_layout()),
+            Self::Start(state, layout) => required(*layout)?.slot(state, who, slot),
             Self::Jobs(view) => view.slot(who, u32::MAX, slot),
         }
     }
@@ -118,10 +116,6 @@ impl StateScan for Under<'_> {
             Self::Jobs(view) => view.scan(range, visit),
         }
     }
-}
-
-fn no_layout() -> StateError {
-    StateError::Storage("typed read without a layout".into())
 }
 
 /// State as a job finds it.
@@ -205,7 +199,7 @@ impl<'a> Solo<'a> {
     }
 
     fn layout(&self) -> Result<&'a dyn Layout, StateError> {
-        self.layout.ok_or_else(no_layout)
+        required(self.layout)
     }
     fn hash_slot(&self, account: u32, slot: &U256) -> u64 {
         self.hasher.hash_one(slot_numbers(account, slot))
@@ -346,8 +340,9 @@ impl<'a> Solo<'a> {
             To::Set(word) => *word,
             To::Add(delta) => {
                 let before = word(ledger, spot);
+                let layout = self.layout()?;
                 let out = || StateError::Range {
-                    key: self.layout.map_or_else(no_key, |l| l.key(place)),
+                    key: layout.key(place),
                 };
                 delta.apply(before).ok_or_else(out)?
             }
@@ -422,23 +417,14 @@ impl<'a> Solo<'a> {
             || slots
         {
             typed(ledger, slots, &mut |place, word| {
-                let key = layout.key(&place);
-                if range.contains(&key) {
-                    let under = match place {
-                        Place::Nonce(_) => self.base.get(&key)?,
-                        _ => None,
-                    };
-                    found.push((key, layout.encode(&place, word, under.as_ref())?));
+                if range.contains(&layout.key(&place)) {
+                    found.push(layout.stored(&self.base, &place, word)?);
                 }
                 Ok(())
             })?;
         }
         Ok(found)
     }
-}
-
-fn no_key() -> Key {
-    Key::new(state::StoreId::new("typed"), &[])
 }
 
 /// Visits the changed places that are not raw.
@@ -482,12 +468,7 @@ pub(crate) fn into_writes(
     let mut writes = Vec::new();
     if let Some(layout) = layout {
         typed(ledger, true, &mut |place, word| {
-            let key = layout.key(&place);
-            let under = match place {
-                Place::Nonce(_) => base.get(&key)?,
-                _ => None,
-            };
-            let value = layout.encode(&place, word, under.as_ref())?;
+            let (key, value) = layout.stored(base, &place, word)?;
             writes.push((key, value.map_or(Op::Delete, Op::Put)));
             Ok(())
         })?;
@@ -580,11 +561,8 @@ impl StateRead for Solo<'_> {
         {
             let spot = self.spot(ledger, &place, u32::MAX)?;
             if !is_raw(ledger, spot) && is_changed(ledger, spot) {
-                let under = match place {
-                    Place::Nonce(_) => self.base.get(key)?,
-                    _ => None,
-                };
-                return layout.encode(&place, word(ledger, spot), under.as_ref());
+                let (_, value) = layout.stored(&self.base, &place, word(ledger, spot))?;
+                return Ok(value);
             }
         }
         Keys(&ledger.keys, &self.base).get(key)
@@ -631,15 +609,6 @@ impl View for Solo<'_> {
             .layout()?
             .read(&Keys(&ledger.keys, &self.base), &Place::Code(*who))?;
         Ok((id, code.into()))
-    }
-    fn payer(&self, who: &Address, least: U256) -> Result<Payer, StateError> {
-        let account = self.account(who)?;
-        Ok(Payer {
-            id: account.id,
-            nonce: account.nonce,
-            code_hash: account.code_hash,
-            funded: account.balance >= least,
-        })
     }
     fn slot(&self, who: &Address, id: u32, slot: U256) -> Result<U256, StateError> {
         let ledger = &mut *self.ledger.borrow_mut();

@@ -107,10 +107,30 @@ pub trait Layout: Sync {
     fn slot(&self, base: &dyn StateRead, who: &Address, slot: U256) -> Result<U256, StateError> {
         self.read(base, &Place::Slot(*who, slot))
     }
+    /// The key that `place` is, and the value there once it is set to `word`. `now` is the state in front of that.
+    fn stored(
+        &self,
+        now: &dyn StateRead,
+        place: &Place,
+        word: U256,
+    ) -> Result<(Key, Option<Value>), StateError> {
+        let key = self.key(place);
+        let under = match place {
+            Place::Nonce(_) => now.get(&key)?,
+            _ => None,
+        };
+        let value = self.encode(place, word, under.as_ref())?;
+        Ok((key, value))
+    }
     /// A word of `base`.
     fn read(&self, base: &dyn StateRead, place: &Place) -> Result<U256, StateError> {
         self.decode(place, base.get(&self.key(place))?.as_ref())
     }
+}
+
+/// The layout of a block that has typed places.
+pub(crate) fn required(layout: Option<&dyn Layout>) -> Result<&dyn Layout, StateError> {
+    layout.ok_or_else(|| StateError::Storage("typed access without a layout".into()))
 }
 
 /// State with typed places.
@@ -123,7 +143,15 @@ pub trait View: StateScan {
     /// The hash of an account's code; zero where there is none.
     fn code_hash(&self, who: &Address) -> Result<(u32, B256), StateError>;
     /// An account of which only that it has `least` is asked of its balance, so that payments to it do not matter.
-    fn payer(&self, who: &Address, least: U256) -> Result<Payer, StateError>;
+    fn payer(&self, who: &Address, least: U256) -> Result<Payer, StateError> {
+        let account = self.account(who)?;
+        Ok(Payer {
+            id: account.id,
+            nonce: account.nonce,
+            code_hash: account.code_hash,
+            funded: account.balance >= least,
+        })
+    }
     /// A slot of an account whose [`Account::id`] is `id`.
     fn slot(&self, who: &Address, id: u32, slot: U256) -> Result<U256, StateError>;
 }
@@ -165,15 +193,6 @@ impl View for Plain<'_> {
     }
     fn code_hash(&self, who: &Address) -> Result<(u32, B256), StateError> {
         Ok((0, self.layout.read(&self.state, &Place::Code(*who))?.into()))
-    }
-    fn payer(&self, who: &Address, least: U256) -> Result<Payer, StateError> {
-        let account = self.account(who)?;
-        Ok(Payer {
-            id: account.id,
-            nonce: account.nonce,
-            code_hash: account.code_hash,
-            funded: account.balance >= least,
-        })
     }
     fn slot(&self, who: &Address, _: u32, slot: U256) -> Result<U256, StateError> {
         self.layout.read(&self.state, &Place::Slot(*who, slot))

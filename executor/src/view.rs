@@ -5,7 +5,7 @@ use crate::fold::Folded;
 use crate::reads::{AccountRead, Funds, ReadSet, SlotRead};
 use crate::scan::{Over, scan_over};
 use crate::track::Trail;
-use crate::typed::{Account, Layout, Payer, Place, View};
+use crate::typed::{Account, Layout, Payer, Place, View, required};
 use state::{Control, Key, KeyRange, StateError, StateRead, StateScan, TxIndex, Value};
 use std::cell::{Cell, RefCell};
 use types::{Address, B256, U256};
@@ -100,8 +100,7 @@ impl<'a, 's> Window<'a, 's> {
         self.known(self.cells.site(loc).read_word(self.index.get(), guess))
     }
     fn layout(&self) -> Result<&'a dyn Layout, StateError> {
-        let layout = self.cells.layout;
-        layout.ok_or_else(|| StateError::Storage("typed read without a layout".into()))
+        required(self.cells.layout)
     }
     fn cell(&self, who: &Address) -> Result<(&'a AccountCell, &'a Account), StateError> {
         self.alive()?;

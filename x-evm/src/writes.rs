@@ -39,13 +39,11 @@ pub fn write_set(
 pub(crate) fn as_writes(state: &dyn StateRead, env: &Env, written: Written) -> Result<WriteSet, StateError> {
     let Written { changes, mut writes } = written;
     for Change { place, to, .. } in changes {
-        let key = env.key(&place);
-        let op = match to {
-            To::Add(delta) => Op::Add(delta),
+        let (key, op) = match to {
+            To::Add(delta) => (env.key(&place), Op::Add(delta)),
             To::Set(word) => {
-                let under = state.get(&key)?;
-                let value = env.encode(&place, word, under.as_ref())?;
-                value.map_or(Op::Delete, Op::Put)
+                let (key, value) = env.stored(state, &place, word)?;
+                (key, value.map_or(Op::Delete, Op::Put))
             }
         };
         writes.insert(key, op);
