@@ -4,12 +4,14 @@ use crate::receipt::TxOutput;
 use crate::tx::{Decoder, Rules, Tx};
 use executor::{Job, Layout, Outcome, View};
 use module::{BlockContext, Error, TxContext};
-use state::{Access, Overlay, StateError, StateRead, StateScan, WriteSet};
+use state::{Access, Key, Overlay, StateError, StateRead, StateScan, WriteSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use types::{Address, Bytes};
 use x_auth::Verdict;
 use x_auth::ante::NativeTx;
+use x_evm::EvmTx;
 
 /// What every transaction of a block is given.
 #[derive(Debug)]
@@ -110,30 +112,29 @@ impl<'a> TxJob<'a> {
         })
     }
 
-    /// Whether there is anything to learn from it.
-    pub(crate) fn learns(&self) -> bool {
-        match (&self.env.how.learned, &self.body) {
-            (Some(learned), Body::Ready(tx, _)) => match &**tx {
-                Tx::Ethereum(evm) => learned.wants(evm, self.hint.as_ref(), self.env.how.rehearsal),
-                Tx::Native(_) => false,
+    /// The Ethereum transaction that it is, if it is one.
+    fn ethereum(&self) -> Option<&EvmTx> {
+        match &self.body {
+            Body::Ready(tx, _) => match &**tx {
+                Tx::Ethereum(tx) => Some(tx),
+                Tx::Native(_) => None,
             },
-            _ => false,
+            Body::Refused(_) => None,
         }
     }
-    /// What only the place in the block decides of what clients are shown is settled: makes the rest.
+    /// Makes what clients are shown, now that its place in the block is settled.
     pub(crate) fn finish(&self, output: &mut TxOutput) {
-        if let Body::Ready(tx, _) = &self.body
-            && let Tx::Ethereum(tx) = &**tx
-        {
+        if let Some(tx) = self.ethereum() {
             output.finish(tx, self.env.block.height, self.env.block.time.unix());
         }
     }
-    /// Learns from the final outcome for the next time.
-    pub(crate) fn learn(&self, writes: &WriteSet) {
-        if let (Some(learned), Body::Ready(tx, _)) = (&self.env.how.learned, &self.body)
-            && let Tx::Ethereum(evm) = &**tx
-        {
-            learned.observe(evm, self.hint.as_ref(), writes, self.env.how.rehearsal);
+    /// Learns from the keys that the final outcome changes for the next time, if there is anything to learn.
+    pub(crate) fn learn(&self, keys: impl FnOnce() -> BTreeSet<Key>) {
+        if let (Some(learned), Some(tx)) = (&self.env.how.learned, self.ethereum()) {
+            let (hint, by_hash) = (self.hint.as_ref(), self.env.how.rehearsal);
+            if learned.wants(tx, hint, by_hash) {
+                learned.observe(tx, hint, &keys(), by_hash);
+            }
         }
     }
 }
@@ -150,14 +151,8 @@ impl Job for TxJob<'_> {
     }
 
     fn lane(&self) -> Option<&[u8]> {
-        match &self.body {
-            Body::Ready(tx, _) => match &**tx {
-                Tx::Ethereum(tx) => Some(tx.sender.as_slice()),
-                // A native transaction declares its signers' records.
-                Tx::Native(_) => None,
-            },
-            Body::Refused(_) => None,
-        }
+        // A native transaction declares its signers' records.
+        self.ethereum().map(|tx| tx.sender.as_slice())
     }
 
     fn weight(&self) -> u64 {
@@ -168,9 +163,7 @@ impl Job for TxJob<'_> {
     }
 
     fn announce(&self, visit: &mut dyn FnMut(&Address)) {
-        if let Body::Ready(tx, _) = &self.body
-            && let Tx::Ethereum(tx) = &**tx
-        {
+        if let Some(tx) = self.ethereum() {
             tx.announce(visit);
         }
     }
@@ -208,7 +201,7 @@ pub(crate) fn nothing(output: TxOutput) -> Outcome<TxOutput> {
 
 fn run_ethereum<'b>(
     env: &'b x_evm::Env,
-    tx: &x_evm::EvmTx,
+    tx: &EvmTx,
     view: &'b dyn View,
     scratch: &mut x_evm::Scratch<'b>,
 ) -> Result<Outcome<TxOutput>, StateError> {

@@ -9,7 +9,8 @@
 use crate::cache::Cache;
 use alloy_consensus::Transaction as _;
 use parking_lot::Mutex;
-use state::{Key, WriteSet};
+use state::Key;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use types::{Address, B256};
@@ -102,9 +103,9 @@ fn call(tx: &EvmTx) -> Option<Call> {
     Some((tx.to()?, selector.0))
 }
 
-fn slots(writes: &WriteSet) -> impl Iterator<Item = &Key> {
+fn slots(writes: &BTreeSet<Key>) -> impl Iterator<Item = &Key> {
     let is_slot = |key: &&Key| key.store() == x_evm::STORE && key.bytes().first() == Some(&SLOT);
-    writes.keys().filter(is_slot).take(SLOTS_MAX)
+    writes.iter().filter(is_slot).take(SLOTS_MAX)
 }
 
 impl Learned {
@@ -139,10 +140,10 @@ impl Learned {
         by_hash || hint.is_some() || tx.hash[0].is_multiple_of(SAMPLE) || !often()
     }
     /// Learns from what `tx` wrote, of which `hint` was expected; `by_hash` if it is going to run again.
-    pub(crate) fn observe(&self, tx: &EvmTx, hint: Option<&Hint>, writes: &WriteSet, by_hash: bool) {
+    pub(crate) fn observe(&self, tx: &EvmTx, hint: Option<&Hint>, writes: &BTreeSet<Key>, by_hash: bool) {
         let Some(call) = call(tx) else { return };
         if let Some(hint) = hint {
-            let right = hint.slots.iter().filter(|key| writes.contains_key(*key)).count();
+            let right = hint.slots.iter().filter(|key| writes.contains(*key)).count();
             let first = if hint.of_tx { 0 } else { 2 };
             let add = |at: usize, n: usize| self.counts[at].fetch_add(n as u64, Ordering::Relaxed);
             add(first, right);
@@ -168,12 +169,12 @@ impl Learned {
 }
 
 impl Known {
-    fn learn(&mut self, writes: &WriteSet) {
+    fn learn(&mut self, writes: &BTreeSet<Key>) {
         self.looks = self.looks.saturating_add(1);
         let mut changed = false;
         for (key, score) in &mut self.scores {
             let before = *score >= EXPECTED;
-            *score = if writes.contains_key(key) {
+            *score = if writes.contains(key) {
                 (*score + 1).min(SCORE_MAX)
             } else {
                 score.saturating_sub(2)
@@ -196,14 +197,12 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use state::{Op, Value};
     use types::U256;
 
-    fn writes(slots: &[u64]) -> WriteSet {
+    fn writes(slots: &[u64]) -> BTreeSet<Key> {
         let who = Address::repeat_byte(1);
         let key = |slot: &u64| x_evm::slot_key(&who, &U256::from(*slot), 0);
-        let put = |slot| (key(slot), Op::Put(Value::from_static(b"x")));
-        slots.iter().map(put).collect()
+        slots.iter().map(key).collect()
     }
 
     #[test]
@@ -213,7 +212,7 @@ mod tests {
             known.learn(&writes(if i % 4 == 0 { &[8] } else { &[7, 8] }));
             known.learn(&writes(&[7, 8, 1_000 + i]));
         }
-        let expected: Vec<Key> = writes(&[7, 8]).into_keys().collect();
+        let expected: Vec<Key> = writes(&[7, 8]).into_iter().collect();
         let mut have = known.expected.to_vec();
         have.sort_unstable();
         assert_eq!(have, expected);

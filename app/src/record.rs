@@ -159,29 +159,7 @@ struct BlockProto {
     nanos: u32,
     #[prost(bytes = "bytes", tag = "6")]
     proposer: Bytes,
-    #[prost(message, repeated, tag = "7")]
-    txs: Vec<TxProto>,
-    #[prost(message, repeated, tag = "8")]
-    events: Vec<EventProto>,
-    #[prost(message, repeated, tag = "9")]
-    updates: Vec<UpdateProto>,
-}
-
-/// The same on the wire, with each transaction's bytes made by itself, on as many threads as there are.
-#[derive(Clone, PartialEq, Message)]
-struct EncodedBlock {
-    #[prost(uint32, tag = "1")]
-    format: u32,
-    #[prost(bytes = "bytes", tag = "2")]
-    header: Bytes,
-    #[prost(bytes = "bytes", tag = "3")]
-    comet_hash: Bytes,
-    #[prost(int64, tag = "4")]
-    seconds: i64,
-    #[prost(uint32, tag = "5")]
-    nanos: u32,
-    #[prost(bytes = "bytes", tag = "6")]
-    proposer: Bytes,
+    /// Each a [`TxProto`]: on the wire the same as a message within, but made by itself.
     #[prost(bytes = "bytes", repeated, tag = "7")]
     txs: Vec<Bytes>,
     #[prost(message, repeated, tag = "8")]
@@ -245,7 +223,7 @@ impl StoredBlock {
             .par_iter()
             .map(|t| Bytes::from(tx_out(t).encode_to_vec()));
         let updates = self.validator_updates.iter();
-        EncodedBlock {
+        BlockProto {
             format: FORMAT,
             header: header.into(),
             comet_hash: bytes(self.comet_hash),
@@ -275,6 +253,7 @@ impl StoredBlock {
         let header = Header::decode(&mut p.header.as_ref()).map_err(|e| corrupt(e.to_string()))?;
         let mut txs = Vec::with_capacity(p.txs.len());
         for t in p.txs {
+            let t = TxProto::decode(t).map_err(|e| corrupt(e.to_string()))?;
             let evm = t.evm.map(evm_in).transpose().map_err(corrupt)?;
             let result = TxResult {
                 code: t.code,

@@ -3,7 +3,7 @@ use crate::job::{Body, TxJob, nothing};
 use crate::receipt::TxOutput;
 use executor::{Change, Layout as _, Outcome, Place, Settle, To};
 use module::{BlockContext, codes};
-use state::{Op, StateError, TxIndex, Value, WriteSet};
+use state::{Key, StateError, TxIndex, WriteSet};
 use std::collections::BTreeSet;
 use types::Address;
 
@@ -80,9 +80,7 @@ impl Settle<TxJob<'_>> for Totals {
             self.log_count += receipt.logs.len() as u64;
         }
         self.arrivals.meet(credited(outcome));
-        if job.learns() {
-            job.learn(&touched(job, outcome));
-        }
+        job.learn(|| touched(job, outcome));
         Ok(())
     }
 }
@@ -103,18 +101,10 @@ fn credited(outcome: &Outcome<TxOutput>) -> BTreeSet<Address> {
 }
 
 /// The keys that a transaction changes, typed places among them.
-fn touched(job: &TxJob<'_>, outcome: &Outcome<TxOutput>) -> WriteSet {
-    let mut touched = outcome.writes.clone();
-    for Change { place, to, .. } in &outcome.changes {
-        let op = match to {
-            To::Add(delta) => Op::Add(*delta),
-            // What matters is that there is something, or nothing.
-            To::Set(word) if word.is_zero() && !matches!(place, Place::Nonce(_)) => Op::Delete,
-            To::Set(_) => Op::Put(Value::new()),
-        };
-        touched.insert(job.env.evm.key(place), op);
-    }
-    touched
+fn touched(job: &TxJob<'_>, outcome: &Outcome<TxOutput>) -> BTreeSet<Key> {
+    let places = outcome.changes.iter().map(|change| &change.place);
+    let keys = places.map(|place| job.env.evm.key(place));
+    outcome.writes.keys().cloned().chain(keys).collect()
 }
 
 /// Addresses that were credited, or whose record was written, in the order they were first met: begin block, then

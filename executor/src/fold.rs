@@ -91,13 +91,14 @@ impl Fold {
         to: &To,
     ) -> Result<(Key, Op), StateError> {
         let layout = required(layout)?;
-        Ok(match to {
-            To::Add(delta) => (layout.key(place), Op::Add(*delta)),
-            To::Set(word) => {
-                let (key, value) = layout.stored(now, place, *word)?;
-                (key, value.map_or(Op::Delete, Op::Put))
-            }
-        })
+        let key = layout.key(place);
+        let op = match to {
+            To::Add(delta) => Op::Add(*delta),
+            To::Set(word) => layout
+                .stored(now, &key, place, *word)?
+                .map_or(Op::Delete, Op::Put),
+        };
+        Ok((key, op))
     }
     /// Makes one change of a typed place.
     pub(crate) fn change(

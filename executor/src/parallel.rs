@@ -55,7 +55,7 @@ use crate::{
     BlockInput, ExecError, Executed, Executor, Job, Outcome, Serial, Settle, Stats, attempt, serial,
 };
 use parking_lot::Mutex;
-use state::{Key, Op, StateError, StateRead, TxIndex, Value, WriteSet};
+use state::{Layered, Op, StateError, StateRead, TxIndex, WriteSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -187,19 +187,6 @@ impl Borrowed<Ledger> {
     }
 }
 
-/// State with changes over it.
-struct Changed<'a>(&'a WriteSet, &'a dyn StateRead);
-
-impl StateRead for Changed<'_> {
-    fn get(&self, key: &Key) -> Result<Option<Value>, StateError> {
-        match self.0.get(key) {
-            Some(Op::Put(value)) => Ok(Some(value.clone())),
-            Some(Op::Delete) => Ok(None),
-            Some(Op::Add(_)) | None => self.1.get(key),
-        }
-    }
-}
-
 impl<T> std::fmt::Debug for Folded<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Folded")
@@ -228,7 +215,11 @@ impl<T> Folded<T> {
                 }
                 // The last of a key counts.
                 let mut writes: WriteSet = writes.into_iter().chain(side.into_writes()).collect();
-                let mut rest = rest.writes(&Changed(&writes, &input.base), layout)?;
+                let before = Layered {
+                    base: input.base,
+                    writes: &writes,
+                };
+                let mut rest = rest.writes(&before, layout)?;
                 writes.append(&mut rest);
                 writes
             }

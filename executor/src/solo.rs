@@ -417,8 +417,10 @@ impl<'a> Solo<'a> {
             || slots
         {
             typed(ledger, slots, &mut |place, word| {
-                if range.contains(&layout.key(&place)) {
-                    found.push(layout.stored(&self.base, &place, word)?);
+                let key = layout.key(&place);
+                if range.contains(&key) {
+                    let value = layout.stored(&self.base, &key, &place, word)?;
+                    found.push((key, value));
                 }
                 Ok(())
             })?;
@@ -468,7 +470,8 @@ pub(crate) fn into_writes(
     let mut writes = Vec::new();
     if let Some(layout) = layout {
         typed(ledger, true, &mut |place, word| {
-            let (key, value) = layout.stored(base, &place, word)?;
+            let key = layout.key(&place);
+            let value = layout.stored(base, &key, &place, word)?;
             writes.push((key, value.map_or(Op::Delete, Op::Put)));
             Ok(())
         })?;
@@ -561,8 +564,7 @@ impl StateRead for Solo<'_> {
         {
             let spot = self.spot(ledger, &place, u32::MAX)?;
             if !is_raw(ledger, spot) && is_changed(ledger, spot) {
-                let (_, value) = layout.stored(&self.base, &place, word(ledger, spot))?;
-                return Ok(value);
+                return layout.stored(&self.base, key, &place, word(ledger, spot));
             }
         }
         Keys(&ledger.keys, &self.base).get(key)

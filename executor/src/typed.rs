@@ -107,20 +107,19 @@ pub trait Layout: Sync {
     fn slot(&self, base: &dyn StateRead, who: &Address, slot: U256) -> Result<U256, StateError> {
         self.read(base, &Place::Slot(*who, slot))
     }
-    /// The key that `place` is, and the value there once it is set to `word`. `now` is the state in front of that.
+    /// The value under `key`, which `place` is, once it is set to `word`. `now` is the state in front of that.
     fn stored(
         &self,
         now: &dyn StateRead,
+        key: &Key,
         place: &Place,
         word: U256,
-    ) -> Result<(Key, Option<Value>), StateError> {
-        let key = self.key(place);
+    ) -> Result<Option<Value>, StateError> {
         let under = match place {
-            Place::Nonce(_) => now.get(&key)?,
+            Place::Nonce(_) => now.get(key)?,
             _ => None,
         };
-        let value = self.encode(place, word, under.as_ref())?;
-        Ok((key, value))
+        self.encode(place, word, under.as_ref())
     }
     /// A word of `base`.
     fn read(&self, base: &dyn StateRead, place: &Place) -> Result<U256, StateError> {

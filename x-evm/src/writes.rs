@@ -39,12 +39,10 @@ pub fn write_set(
 pub(crate) fn as_writes(state: &dyn StateRead, env: &Env, written: Written) -> Result<WriteSet, StateError> {
     let Written { changes, mut writes } = written;
     for Change { place, to, .. } in changes {
-        let (key, op) = match to {
-            To::Add(delta) => (env.key(&place), Op::Add(delta)),
-            To::Set(word) => {
-                let (key, value) = env.stored(state, &place, word)?;
-                (key, value.map_or(Op::Delete, Op::Put))
-            }
+        let key = env.key(&place);
+        let op = match to {
+            To::Add(delta) => Op::Add(delta),
+            To::Set(word) => env.stored(state, &key, &place, word)?.map_or(Op::Delete, Op::Put),
         };
         writes.insert(key, op);
     }
